@@ -1,0 +1,69 @@
+"""The Redis key layout, in one place. Keys of a shard share one hash tag, so a script touches one slot."""
+
+from protocol.ids import RoomCode, ShardId, UserId
+
+PREFIX = "arena"
+NODES = "arena:nodes"
+REVOKED = "arena:revoked"
+LOBBY_CHANNEL = "arena:lobby"
+PUBLIC_ROOMS = "arena:rooms:public"
+
+
+def head(shard: ShardId) -> str:
+    """Hash, never expires: the truth about a shard."""
+    return f"arena:{{s:{shard}}}:head"
+
+
+def owner(shard: ShardId) -> str:
+    """String with PX = lease: until when nobody else should claim."""
+    return f"arena:{{s:{shard}}}:owner"
+
+
+def journal(shard: ShardId, genesis: str) -> str:
+    """Stream of records with ids ``epoch-seq``."""
+    return f"arena:{{s:{shard}}}:journal:{genesis}"
+
+
+def results(shard: ShardId) -> str:
+    """Stream of results for the worker."""
+    return f"arena:{{s:{shard}}}:results"
+
+
+def inbox(shard: ShardId) -> str:
+    """Stream of bus messages into the shard."""
+    return f"arena:{{s:{shard}}}:inbox"
+
+
+def requests(shard: ShardId) -> str:
+    """Stream of bus messages out of the shard."""
+    return f"arena:{{s:{shard}}}:requests"
+
+
+def room_card(code: RoomCode) -> str:
+    """JSON of a ``RoomCard`` (protocol.bus), TTL 2 h."""
+    return f"arena:room:{code}"
+
+
+def ws_connections(code: RoomCode) -> str:
+    """Hash node name → how many connections of the room it holds."""
+    return f"arena:ws_connections:{code}"
+
+
+def ticket(jti: str) -> str:
+    """Set once when a ticket is used, TTL 60 s."""
+    return f"arena:ticket:{jti}"
+
+
+def user_channel(user: UserId) -> str:
+    """Pub/sub channel of one user's notifications."""
+    return f"arena:user:{user}"
+
+
+def rate_limit(who: str, what: str) -> str:
+    """Counter of one rate limit, TTL its window."""
+    return f"arena:rate_limit:{who}:{what}"
+
+
+def packs(mode: str) -> str:
+    """List of content packs kept ready for settings that most rooms use."""
+    return f"arena:packs:{mode}"

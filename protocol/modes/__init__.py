@@ -1,0 +1,1 @@
+"""One module a mode: its settings, commands, view and private-view Structs."""
