@@ -1,12 +1,35 @@
-"""The Redis key layout, in one place. Keys of a shard share one hash tag, so a script touches one slot."""
+"""The Redis key layout, in one place. Keys of a shard share one hash tag, so a script touches one slot.
+
+Every stream entry has one field, ``MESSAGE``, with the whole message as bytes.
+"""
+
+from typing import Final
 
 from protocol.ids import RoomCode, ShardId, UserId
 
 PREFIX = "arena"
+
 NODES = "arena:nodes"
+"""Hash: instance -> JSON of its NodeCard (gameserver.ports)."""
+
 REVOKED = "arena:revoked"
+"""Sorted set: id of a revoked session or user -> Unix second (the store's) from which it need not be kept."""
+
 LOBBY_CHANNEL = "arena:lobby"
+
 PUBLIC_ROOMS = "arena:rooms:public"
+"""Sorted set: code of a public room -> Unix second (the store's) of its card's last writing.
+
+A code whose card is gone (its TTL ran out) is to be skipped; whoever writes cards drops those older than a card's TTL.
+"""
+
+MESSAGE: Final = "m"
+"""The one field of an entry in ``:journal``, ``:results``, ``:inbox`` and ``:requests``."""
+
+ROOM_CARD_TTL_S: Final = 7200
+TICKET_TTL_S: Final = 60
+REQUESTS_MAX: Final = 10_000
+"""Entries a ``:requests`` stream keeps; the oldest go first."""
 
 
 def head(shard: ShardId) -> str:
