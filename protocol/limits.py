@@ -12,6 +12,7 @@ class Limit(NamedTuple):
 
 
 CLIENT_MESSAGE_BYTES_MAX: Final = 4096
+SERVER_MESSAGE_BYTES_MAX: Final = 256 * 1024  # what a client must be ready to take
 ARRAY_LEN_MAX: Final = 64
 MAP_LEN_MAX: Final = 32
 STR_BYTES_MAX: Final = 256

@@ -1,0 +1,250 @@
+"""The only door between bytes and messages. Nothing but ``ProtocolError`` escapes from decoding.
+
+Bytes are MessagePack; the JSON subprotocol carries the same messages with bytes fields in base64. Fields at
+their default are left out; the order is the declared one. The module's Packers serve one thread: the event loop's.
+"""
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+import msgpack
+import msgspec
+import orjson
+from msgspec import Struct
+
+from protocol import check, limits
+from protocol.bus import BusMessage
+from protocol.client import ClientMessage
+from protocol.delta import Patch
+from protocol.errors import ProtocolError, ProtocolErrorCode
+from protocol.registry import BUS_MESSAGES, CLIENT_MESSAGES, FIELDS, FLAT, FREE_FIELDS, SERVER_MESSAGES, tag_of
+from protocol.server import ServerMessage
+from protocol.types import WireFormat
+
+T = TypeVar("T", bound=Struct)
+
+_SERVER_ITEMS_MAX: Final = 16_384
+_BYTES: Final = (bytes,)
+
+
+def _builtins(value: Any) -> Any:
+    if isinstance(value, Struct):
+        return msgspec.to_builtins(value, builtin_types=_BYTES)
+    raise TypeError(f"{type(value).__name__} cannot be sent")
+
+
+def _json_builtins(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return _builtins(value)
+
+
+_pack = msgpack.Packer(default=_builtins).pack
+
+
+# ---- from clients ----------------------------------------------------------------------------------
+
+
+def decode_client(payload: bytes, wire: WireFormat = WireFormat.MSGPACK) -> ClientMessage:
+    """Return the message a client sent. Raises ``ProtocolError`` and nothing else."""
+    if len(payload) > limits.CLIENT_MESSAGE_BYTES_MAX:
+        raise ProtocolError(ProtocolErrorCode.TOO_LARGE)
+    if wire is WireFormat.JSON:
+        return _decode_client_json(payload)
+    try:
+        fields = msgpack.unpackb(
+            payload,
+            max_str_len=limits.STR_BYTES_MAX,
+            max_bin_len=limits.BIN_BYTES_MAX,
+            max_array_len=limits.ARRAY_LEN_MAX,
+            max_map_len=limits.MAP_LEN_MAX,
+            max_ext_len=0,
+        )
+    except (ValueError, msgpack.UnpackException) as error:
+        raise check.of_unpacking(error) from None
+    kind = _kind(fields, CLIENT_MESSAGES)
+    # A map header of one byte tells how many pairs were sent: fewer keys mean that one came twice.
+    if kind not in FLAT or payload[0] != 0x80 | len(fields):
+        _refuse_duplicates(payload)
+        check.check_plain(fields)
+    return _convert(fields, kind, builtin_types=_BYTES)
+
+
+def _refuse_duplicates(payload: bytes) -> None:
+    try:
+        msgpack.unpackb(payload, object_pairs_hook=check.unique_pairs)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise check.of_unpacking(error) from None
+
+
+def _decode_client_json(payload: bytes) -> ClientMessage:
+    try:
+        fields = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        raise _json_error(payload) from None
+    if not isinstance(fields, dict):
+        raise ProtocolError(ProtocolErrorCode.NOT_A_MAP)
+    check.check_plain(fields)  # bounds the depth before the second parse recurses
+    json.loads(payload, object_pairs_hook=check.unique_pairs)
+    return _convert(fields, _kind(fields, CLIENT_MESSAGES), builtin_types=())
+
+
+def _json_error(payload: bytes) -> ProtocolError:
+    try:
+        payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return ProtocolError(ProtocolErrorCode.NOT_UTF8)
+    return ProtocolError(ProtocolErrorCode.NOT_JSON)
+
+
+def _kind(fields: Any, table: dict[str, type[T]]) -> type[T]:
+    if fields.__class__ is not dict:
+        raise ProtocolError(ProtocolErrorCode.NOT_A_MAP)
+    try:
+        return table[fields["t"]]
+    except (KeyError, TypeError):
+        pass
+    check.check_plain(fields)
+    if "t" not in fields:
+        raise ProtocolError(ProtocolErrorCode.MISSING_FIELD, "t")
+    if not isinstance(fields["t"], str):
+        raise ProtocolError(ProtocolErrorCode.WRONG_TYPE, "t")
+    raise ProtocolError(ProtocolErrorCode.UNKNOWN_TAG, "t")
+
+
+def _convert(fields: dict[str, Any], kind: type[ClientMessage], *, builtin_types: tuple[type, ...]) -> ClientMessage:
+    try:
+        message = msgspec.convert(fields, kind, builtin_types=builtin_types)
+    except msgspec.ValidationError as error:
+        check.check_plain(fields)  # what is wrong with its shape comes before what is wrong with a field
+        raise check.of_validation(error) from None
+    for free in FREE_FIELDS[kind]:
+        check.check_plain(fields.get(free), free, 2, bytes_too=False)
+    return message
+
+
+# ---- from the server -------------------------------------------------------------------------------
+
+
+def decode_server(payload: bytes, wire: WireFormat = WireFormat.MSGPACK) -> ServerMessage:
+    """Return the message a server sent; unknown fields are passed over. Raises ``ProtocolError`` only.
+
+    UNKNOWN_TAG is no fault: a newer server may send messages an older client does not know.
+    """
+    if len(payload) > limits.SERVER_MESSAGE_BYTES_MAX:
+        raise ProtocolError(ProtocolErrorCode.TOO_LARGE)
+    fields = _server_fields(payload, wire)
+    if fields.__class__ is not dict:
+        raise ProtocolError(ProtocolErrorCode.NOT_A_MAP)
+    tag = fields.get("t")
+    kind = SERVER_MESSAGES.get(tag) if isinstance(tag, str) else None
+    if kind is None:
+        raise ProtocolError(ProtocolErrorCode.UNKNOWN_TAG, "t")
+    try:
+        return msgspec.convert(fields, kind, builtin_types=_BYTES)
+    except msgspec.ValidationError as error:
+        raise check.of_validation(error) from None
+
+
+def _server_fields(payload: bytes, wire: WireFormat) -> Any:
+    if wire is WireFormat.JSON:
+        try:
+            return orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            raise _json_error(payload) from None
+    try:
+        return msgpack.unpackb(payload, max_array_len=_SERVER_ITEMS_MAX, max_map_len=_SERVER_ITEMS_MAX, max_ext_len=0)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise check.of_unpacking(error) from None
+
+
+# ---- encoding --------------------------------------------------------------------------------------
+
+
+def _map_of(message: Struct) -> dict[str, Any]:
+    kind = message.__class__
+    fields: dict[str, Any] = {"t": tag_of(kind)}
+    for name, default in FIELDS[kind]:
+        value = getattr(message, name)
+        if value != default:
+            fields[name] = value
+    return fields
+
+
+def _encode(fields: dict[str, Any], wire: WireFormat) -> bytes:
+    if wire is WireFormat.JSON:
+        return orjson.dumps(fields, default=_json_builtins)
+    packed: bytes = _pack(fields)
+    return packed
+
+
+def encode_client(message: ClientMessage, wire: WireFormat = WireFormat.MSGPACK) -> bytes:
+    """Return the bytes of a client's message."""
+    return _encode(_map_of(message), wire)
+
+
+def encode_server(message: ServerMessage, wire: WireFormat = WireFormat.MSGPACK) -> bytes:
+    """Return the bytes of a server's message."""
+    return _encode(_map_of(message), wire)
+
+
+def encode_delta(
+    epoch: int, from_n: int, to_n: int, clock: int, patch: Patch, *, wire: WireFormat = WireFormat.MSGPACK
+) -> bytes:
+    """Return the same bytes as ``encode_server(Delta(…))``, faster."""
+    fields: dict[str, Any] = {"t": "d", "e": epoch, "f": from_n, "n": to_n, "c": clock}
+    if patch.set:
+        fields["s"] = patch.set
+    if patch.unset:
+        fields["u"] = patch.unset
+    if patch.append:
+        fields["a"] = patch.append
+    return _encode(fields, wire)
+
+
+def encode_private(epoch: int, n: int, patch: Patch, *, wire: WireFormat = WireFormat.MSGPACK) -> bytes:
+    """Return the same bytes as ``encode_server(PrivateDelta(…))``, faster. Private views have no appends."""
+    fields: dict[str, Any] = {"t": "p", "e": epoch, "n": n}
+    if patch.set:
+        fields["s"] = patch.set
+    if patch.unset:
+        fields["u"] = patch.unset
+    return _encode(fields, wire)
+
+
+def encode_ack(ids: Sequence[int], *, wire: WireFormat = WireFormat.MSGPACK) -> bytes:
+    """Return the same bytes as ``encode_server(Ack(ids))``, faster."""
+    return _encode({"t": "ack", "ids": ids}, wire)
+
+
+# ---- the bus, and hashing --------------------------------------------------------------------------
+
+
+def pack_bus(message: BusMessage) -> bytes:
+    """Return the bytes of a bus message."""
+    packed: bytes = _pack(msgspec.to_builtins(message, builtin_types=_BYTES))
+    return packed
+
+
+def unpack_bus(payload: bytes) -> BusMessage:
+    """Return the bus message. Raises ``ProtocolError`` only."""
+    try:
+        fields = msgpack.unpackb(payload, max_ext_len=0)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise check.of_unpacking(error) from None
+    kind = _kind(fields, BUS_MESSAGES)
+    try:
+        return msgspec.convert(fields, kind, builtin_types=_BYTES)
+    except msgspec.ValidationError as error:
+        raise check.of_validation(error) from None
+
+
+def canonical(value: Any) -> bytes:
+    """Return canonical MessagePack: keys sorted by their UTF-8 bytes, shortest encodings. No floats, no sets.
+
+    The same value gives the same bytes in every process and language: what is hashed goes through here.
+    """
+    packed: bytes = _pack(msgspec.to_builtins(value, order="sorted", builtin_types=_BYTES))
+    return packed
