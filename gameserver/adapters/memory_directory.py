@@ -1,0 +1,67 @@
+"""``Directory`` in memory, over a ``MemoryWorld``."""
+
+from collections.abc import Mapping, Sequence
+
+from gameserver.adapters.cards import pack, sort_out, stamped
+from gameserver.adapters.memory_world import MemoryWorld
+from gameserver.ports import NodeCard, StoreUnavailable
+from protocol import keys
+from protocol.ids import InstanceId
+
+
+class MemoryDirectory:
+    """A node's view of the directory. While ``unavailable``, everything raises ``StoreUnavailable``."""
+
+    def __init__(self, world: MemoryWorld) -> None:
+        self.world = world
+        self.unavailable = False
+
+    def _reach(self) -> None:
+        if self.unavailable:
+            raise StoreUnavailable("unavailable")
+
+    async def beat(self, card: NodeCard) -> Sequence[NodeCard]:
+        """Store the heartbeat and return all live cards, ours included."""
+        self._reach()
+        now = self.world.now_ms()
+        self.world.nodes[card.instance] = pack(stamped(card, now))
+        cards, dead = sort_out(self.world.nodes, now)
+        for instance in dead:
+            del self.world.nodes[instance]
+        return cards
+
+    async def leave(self, instance: InstanceId) -> None:
+        """Take the node's card away."""
+        self._reach()
+        self.world.nodes.pop(instance, None)
+
+    async def put_cards(self, cards: Mapping[str, bytes | None], public: Mapping[str, bool]) -> None:
+        """Write or delete room cards and list the public ones."""
+        self._reach()
+        world, now = self.world, self.world.now_ms()
+        for code, card in cards.items():
+            if card is None:
+                world.cards.pop(code, None)
+            else:
+                world.cards[code] = (card, now + keys.ROOM_CARD_TTL_S * 1000)
+            if card is not None and public.get(code, False):
+                world.public[code] = now // 1000
+            else:
+                world.public.pop(code, None)
+        oldest = now // 1000 - keys.ROOM_CARD_TTL_S
+        world.public = {code: written for code, written in world.public.items() if written > oldest}
+
+    async def use_ticket(self, jti: str) -> bool:
+        """Mark a ticket used; False when it was already."""
+        self._reach()
+        now = self.world.now_ms()
+        if self.world.tickets.get(jti, now) > now:
+            return False
+        self.world.tickets[jti] = now + keys.TICKET_TTL_S * 1000
+        return True
+
+    async def read_revoked(self) -> Sequence[str]:
+        """Return the ids of revoked sessions and users."""
+        self._reach()
+        now = self.world.now_ms() // 1000
+        return [who for who, until in self.world.revoked.items() if until > now]
