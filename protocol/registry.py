@@ -132,12 +132,14 @@ def _is_scalar(kind: inspect.Type) -> bool:
     return isinstance(kind, _SCALARS)
 
 
-def _has_any(kind: inspect.Type) -> bool:
+def _holds(kind: inspect.Type, wanted: type[inspect.Type]) -> bool:
     if isinstance(kind, inspect.DictType):
-        return _has_any(kind.value_type)
+        return _holds(kind.value_type, wanted)
     if isinstance(kind, inspect.ListType):
-        return _has_any(kind.item_type)
-    return isinstance(kind, inspect.AnyType)
+        return _holds(kind.item_type, wanted)
+    if isinstance(kind, inspect.UnionType):
+        return any(_holds(member, wanted) for member in kind.types)
+    return isinstance(kind, wanted)
 
 
 def _fields(message: type[Struct]) -> tuple[inspect.Field, ...]:
@@ -150,9 +152,15 @@ FLAT: Final[frozenset[type[ClientMessage]]] = frozenset(
     kind for kind in CLIENT_MESSAGES.values() if all(_is_scalar(field.type) for field in _fields(kind))
 )
 
+BINARY: Final[frozenset[type[ClientMessage]]] = frozenset(
+    kind for kind in CLIENT_MESSAGES.values() if any(_holds(field.type, inspect.BytesType) for field in _fields(kind))
+)
+"""The client messages that have a bytes field."""
+
 FREE_FIELDS: Final[dict[type[ClientMessage], tuple[str, ...]]] = {
-    kind: tuple(field.encode_name for field in _fields(kind) if _has_any(field.type))
+    kind: free
     for kind in CLIENT_MESSAGES.values()
+    if (free := tuple(field.encode_name for field in _fields(kind) if _holds(field.type, inspect.AnyType)))
 }
 """The fields of a client message whose content its Struct leaves open (settings): the codec checks them itself."""
 
