@@ -36,11 +36,13 @@ CREATE TABLE logins (
     id         uuid PRIMARY KEY,
     user_id    uuid NOT NULL REFERENCES users ON DELETE CASCADE,
     client     text NOT NULL CHECK (client IN ('browser', 'bot')),
+    csrf       text CHECK (char_length(csrf) = 43),
     created_at timestamptz NOT NULL DEFAULT now(),
     expires_at timestamptz NOT NULL,
     ended_at   timestamptz,
-    end_reason text CHECK (end_reason IN ('logout', 'reuse', 'password', 'disabled')),
-    CHECK ((ended_at IS NULL) = (end_reason IS NULL))
+    end_reason text CHECK (end_reason IN ('logout', 'reuse', 'password', 'upgrade', 'disabled')),
+    CHECK ((ended_at IS NULL) = (end_reason IS NULL)),
+    CHECK ((client = 'browser') = (csrf IS NOT NULL))
 );
 COMMENT ON TABLE logins IS 'one authenticated session (sid): the family of its refresh tokens';
 CREATE INDEX logins_of_user ON logins (user_id) WHERE ended_at IS NULL;
