@@ -1,0 +1,175 @@
+"""What goes over HTTP: every body once, as a Struct. OpenAPI is made from these."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from protocol import limits
+from protocol.bus import RoomCard
+
+
+class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a client sends."""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What the server sends; new fields may be added."""
+
+
+DisplayName = Annotated[
+    str, Meta(min_length=1, max_length=limits.NAME_CHARS_MAX, title="Name", description="Shown to everybody.")
+]
+Username = Annotated[str, Meta(min_length=3, max_length=limits.NAME_CHARS_MAX, title="User name")]
+Password = Annotated[str, Meta(min_length=1, max_length=128, title="Password", description="8 to 128 characters.")]
+Avatar = Annotated[
+    str, Meta(min_length=1, max_length=24, pattern="^[a-z0-9:]+$", description="seed:palette, drawn by the client")
+]
+Client = Annotated[
+    Literal["browser", "bot"],
+    Meta(description="browser: the refresh token goes into an HttpOnly cookie; bot: into the body."),
+]
+RefreshToken = Annotated[str, Meta(min_length=43, max_length=43, pattern="^[A-Za-z0-9_-]+$")]
+
+
+class GuestBody(Body, frozen=True):
+    """Who you want to be."""
+
+    name: DisplayName
+    client: Client
+    avatar: Avatar | None = None
+
+
+class RegisterBody(Body, frozen=True):
+    """A new account; with a guest's bearer token that guest becomes the account and keeps everything."""
+
+    username: Username
+    password: Password
+    client: Client
+    name: DisplayName | None = None
+    avatar: Avatar | None = None
+
+
+class LoginBody(Body, frozen=True):
+    """Sign in."""
+
+    username: Annotated[str, Meta(min_length=1, max_length=64)]
+    password: Password
+    client: Client
+
+
+class RefreshBody(Body, frozen=True):
+    """Bots name their refresh token; browsers send an empty object and the cookie."""
+
+    refresh_token: RefreshToken | None = None
+
+
+class PasswordBody(Body, frozen=True):
+    """Change the password; every other session ends."""
+
+    old: Password
+    new: Password
+
+
+class Me(Answer, frozen=True):
+    """A user, as that user sees it."""
+
+    id: str
+    name: str
+    avatar: str
+    kind: Literal["guest", "account"]
+    roles: list[str]
+    created_at: datetime
+    username: str | None = None
+
+
+class Session(Answer, frozen=True, omit_defaults=True):
+    """An authenticated session. ``expires_in``: seconds the access token lives."""
+
+    user: Me
+    access_token: str
+    expires_in: int
+    refresh_token: str | None = None
+    csrf_token: str | None = None
+
+
+class ProfileBody(Body, frozen=True):
+    """What to change; what is left out stays."""
+
+    name: DisplayName | None = None
+    avatar: Avatar | None = None
+
+
+class ModeCard(Answer, frozen=True):
+    """A mode. ``settings`` is a JSON Schema; the form is made from it."""
+
+    id: str
+    title: str
+    players_min: int
+    players_max: int
+    settings: dict[str, Any]
+    defaults: dict[str, Any]
+
+
+class Modes(Answer, frozen=True):
+    """Every mode there is."""
+
+    modes: list[ModeCard]
+
+
+class RoomBody(Body, frozen=True):
+    """A new room. ``settings`` are those of the mode; what is left out takes its default."""
+
+    mode: Annotated[str, Meta(min_length=1, max_length=48)]
+    settings: dict[str, Any] = {}
+    public: bool = False
+    title: Annotated[str, Meta(max_length=limits.TITLE_CHARS_MAX)] = ""
+
+
+class RoomMade(Answer, frozen=True):
+    """The room's code; join answers 503 with Retry-After until it is open."""
+
+    code: str
+
+
+class Rooms(Answer, frozen=True):
+    """Public rooms, the last changed first; ``next`` is the cursor of the next page."""
+
+    rooms: list[RoomCard]
+    next: str | None = None
+
+
+class JoinBody(Body, frozen=True):
+    """What you want to be in the room."""
+
+    role: Literal["player", "watcher", "screen"] = "player"
+
+
+class Joined(Answer, frozen=True):
+    """A ticket, good once and for 30 seconds, for the WebSocket at ``url``."""
+
+    ticket: str
+    url: str
+    room: RoomCard
+
+
+class LobbyTicket(Answer, frozen=True):
+    """A ticket, good once and for 30 seconds, for the WebSocket at ``url``."""
+
+    ticket: str
+    url: str
+
+
+class Health(Answer, frozen=True):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Readiness(Answer, frozen=True):
+    """What this process needs: each part ``ok`` or what is wrong with it."""
+
+    ready: bool
+    database: str
+    redis: str
+    nodes: int
