@@ -183,7 +183,7 @@ class MemoryWorld:
         self.own(kept, kept.instance, lease_ms)
         clock = max(head.clock, request.clock)
         kept.head = Head(head.epoch, head.nonce, head.seq, head.digests, clock, head.genesis, head.claimed)
-        return _answer(CommitOutcome.OK, head)
+        return CommitReply(CommitOutcome.OK, request.seq, request.epoch, request.digest)
 
     # ---- journal -------------------------------------------------------------------------------------
 
