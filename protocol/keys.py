@@ -87,6 +87,16 @@ def rate_limit(who: str, what: str) -> str:
     return f"arena:rate_limit:{who}:{what}"
 
 
+def user_copy(user: UserId) -> str:
+    """JSON of a user's profile as httpapi tells it, TTL 24 h: for while PostgreSQL is away."""
+    return f"arena:user_copy:{user}"
+
+
+def room_people(code: RoomCode) -> str:
+    """Set: ids of the users who were given a player's ticket to the room, TTL as its card."""
+    return f"arena:room_people:{code}"
+
+
 def packs(mode: str) -> str:
     """List of content packs kept ready for settings that most rooms use."""
     return f"arena:packs:{mode}"
