@@ -1,5 +1,6 @@
 """A question on its way in, and what is said about one that may not come in. Pure."""
 
+from collections.abc import Iterable
 from typing import Any, Final, Literal
 
 import msgspec
@@ -105,36 +106,31 @@ def check(raw: Raw, *, file: str, index: int, line: int) -> Draft | Refusal:
 
 
 def _what_is_wrong(kind: str, draft: Draft) -> str | None:
-    if kind not in ("choice", "boolean"):
-        return f"unknown kind {kind!r}: choice or boolean"
-    if not texts.fold(draft.text):
-        return "no text"
-    if draft.difficulty not in DIFFICULTIES:
-        return f"unknown difficulty {draft.difficulty!r}: easy, medium or hard"
-    if not texts.slug(draft.category):
-        return "no category"
-    if len(draft.category) > CATEGORY_CHARS_MAX:
-        return f"category longer than {CATEGORY_CHARS_MAX} characters"
-    if len(draft.explanation) > EXPLANATION_CHARS_MAX:
-        return f"explanation longer than {EXPLANATION_CHARS_MAX} characters"
-    if len(draft.ref) > REF_CHARS_MAX:
-        return f"id longer than {REF_CHARS_MAX} characters"
-    return _what_is_wrong_with_options(draft)
+    """Return the first thing that is wrong, or None."""
+    faults: Iterable[tuple[bool, str]] = (
+        (kind not in ("choice", "boolean"), f"unknown kind {kind!r}: choice or boolean"),
+        (not texts.fold(draft.text), "no text"),
+        (draft.difficulty not in DIFFICULTIES, f"unknown difficulty {draft.difficulty!r}: easy, medium or hard"),
+        (not texts.slug(draft.category), "no category"),
+        (len(draft.category) > CATEGORY_CHARS_MAX, f"category longer than {CATEGORY_CHARS_MAX} characters"),
+        (len(draft.explanation) > EXPLANATION_CHARS_MAX, f"explanation longer than {EXPLANATION_CHARS_MAX} characters"),
+        (len(draft.ref) > REF_CHARS_MAX, f"id longer than {REF_CHARS_MAX} characters"),
+        (
+            draft.kind == "boolean" and tuple(draft.options) != BOOLEAN_OPTIONS,
+            "a true-or-false question whose answers are not True and False",
+        ),
+        (not all(draft.options), "an empty answer"),
+        (texts.have_twins(draft.options), "two answers that are the same"),
+        (not 0 <= draft.right < len(draft.options), "no right answer"),
+    )
+    return next((reason for wrong, reason in faults if wrong), None) or _what_the_protocol_refuses(draft)
 
 
-def _what_is_wrong_with_options(draft: Draft) -> str | None:
-    if draft.kind == "boolean" and tuple(draft.options) != BOOLEAN_OPTIONS:
-        return "a true-or-false question whose answers are not True and False"
-    if any(not option for option in draft.options):
-        return "an empty answer"
-    if texts.have_twins(draft.options):
-        return "two answers that are the same"
+def _what_the_protocol_refuses(draft: Draft) -> str | None:
     try:
         msgspec.convert(as_item(draft, identity="new"), TriviaItem)
     except msgspec.ValidationError as error:
         return str(error)
-    if not 0 <= draft.right < len(draft.options):
-        return "no right answer"
     return None
 
 

@@ -24,6 +24,7 @@ class Heading(Struct, frozen=True, forbid_unknown_fields=True):
     source: Label
     licence: Label
     url: Annotated[str, Meta(max_length=200)] = ""
+    credit: Annotated[str, Meta(max_length=200)] = ""
     category: Annotated[str, Meta(max_length=60)] = ""  # for questions that name none
 
 

@@ -121,7 +121,7 @@ def fold(text: str) -> str:
         for character in plain
         if character not in _QUOTES and not "\u0300" <= character <= "\u036f"
     ]
-    return " ".join(_SENTENCE_MARKS.sub(" ", "".join(letters)).split())
+    return unicodedata.normalize("NFC", " ".join(_SENTENCE_MARKS.sub(" ", "".join(letters)).split()))
 
 
 def fingerprint(text: str) -> bytes:
@@ -134,11 +134,10 @@ def have_twins(options: Sequence[str]) -> bool:
     return len({unicodedata.normalize("NFKC", option).casefold() for option in options}) < len(options)
 
 
-_NOT_IN_SLUG: Final = re.compile(r"[^a-z0-9]+")
+_NOT_IN_SLUG: Final = re.compile(r"[\W_]+")
 SLUG_CHARS_MAX: Final = 48
 
 
 def slug(name: str) -> str:
-    """Return a category's name for URLs and settings: ``Food & Drink`` → ``food-drink``. May be empty."""
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return _NOT_IN_SLUG.sub("-", ascii_name).strip("-")[:SLUG_CHARS_MAX].strip("-")
+    """Return a category's name for settings: ``Food & Drink`` → ``food-drink``. Empty when it has no letters."""
+    return _NOT_IN_SLUG.sub("-", fold(name)).strip("-")[:SLUG_CHARS_MAX].strip("-")

@@ -52,7 +52,8 @@ CREATE TABLE trivia_questions (
     UNIQUE (source_id, ref)
 );
 COMMENT ON COLUMN trivia_questions.ref IS 'the source''s own name for it, or one made from its text as first imported';
-COMMENT ON COLUMN trivia_questions.source_hash IS 'of the question as imported: what was edited here since stays so until the source changes it';
+COMMENT ON COLUMN trivia_questions.source_hash IS
+  'of the question as imported: what was edited here since stays so until the source changes it';
 COMMENT ON COLUMN trivia_questions.fingerprint IS 'SHA-256 of the folded text: see httpapi.content.text.fingerprint';
 CREATE INDEX trivia_questions_by_category ON trivia_questions (category_id, is_approved);
 
