@@ -6,25 +6,30 @@ Asking twice for the same name gives the same metric, so two components of one p
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.gc_collector import GCCollector
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
-__all__ = ["CONTENT_TYPE", "Counter", "Gauge", "Histogram", "counter", "exposition", "gauge", "histogram"]
+__all__ = [
+    "CONTENT_TYPE",
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "add",
+    "counter",
+    "exposition",
+    "gauge",
+    "histogram",
+    "remove",
+]
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Buckets for durations, unless something better is known."""
 
-_registry: Final = CollectorRegistry(auto_describe=True)
+_registry: Final = REGISTRY
 _metrics: Final[dict[str, MetricWrapperBase]] = {}
 _M = TypeVar("_M", bound=MetricWrapperBase)
-
-ProcessCollector(registry=_registry)
-PlatformCollector(registry=_registry)
-GCCollector(registry=_registry)
 
 
 def _once(kind: type[_M], name: str, make: Callable[[], _M]) -> _M:
@@ -49,6 +54,16 @@ def gauge(name: str, meaning: str, labels: Sequence[str] = ()) -> Gauge:
 def histogram(name: str, meaning: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = SECONDS) -> Histogram:
     """Return the histogram of that name; ``buckets`` are upper bounds."""
     return _once(Histogram, name, lambda: Histogram(name, meaning, labels, registry=_registry, buckets=buckets))
+
+
+def add(collector: Collector) -> None:
+    """Let ``/metrics`` ask this collector too: for components that count in plain integers."""
+    _registry.register(collector)
+
+
+def remove(collector: Collector) -> None:
+    """Ask it no more."""
+    _registry.unregister(collector)
 
 
 def exposition() -> bytes:

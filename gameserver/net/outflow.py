@@ -1,0 +1,94 @@
+"""The way out of a connection: straight to the transport while nothing is buffered, else in order through an outbox.
+
+The transport's high-water mark is 0, so ``pause_writing`` means "the kernel did not take everything" and
+``resume_writing`` "it has now". While it is paused nothing is given to the transport, so any byte it still holds
+that goes is progress.
+"""
+
+import asyncio
+
+from gameserver.net.limits import EdgeLimits
+
+
+class Outflow(asyncio.Protocol):
+    """Bytes out, in order, bounded."""
+
+    __slots__ = ("_clear", "_half_closed", "_held", "_outbox", "_paused", "_stuck_at", "_stuck_bytes", "_transport")
+
+    _transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._clear = False  # frames may go straight to the transport
+        self._paused = False
+        self._half_closed = False  # no byte may follow what is queued
+        self._outbox: list[bytes] | None = None  # made when it is first needed: most connections never do
+        self._held = 0  # bytes in the outbox
+        self._stuck_at = 0.0  # when a byte was last taken while paused
+        self._stuck_bytes = 0  # what the transport held then
+
+    def pause_writing(self) -> None:
+        """The kernel did not take everything."""
+        self._paused = True
+        self._clear = False
+        self._stuck_bytes = self._transport.get_write_buffer_size()
+        self._stuck_at = self._now()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """The kernel has taken everything: on with what waits."""
+        self._paused = False
+        self._clear = self._is_open()
+        if self._held:
+            waiting, self._outbox, self._held = self._outbox, None, 0
+            assert waiting is not None
+            self._transport.write(b"".join(waiting))
+        if self._half_closed and not self._held:
+            self._transport.write_eof()
+
+    def _write(self, data: bytes) -> None:
+        """Send bytes after all that were sent before."""
+        if self._half_closed:
+            return
+        if self._paused:
+            if self._outbox is None:
+                self._outbox = []
+            self._outbox.append(data)
+            self._held += len(data)
+        else:
+            self._transport.write(data)
+
+    def _half_close(self) -> None:
+        """Let nothing follow what is queued, and tell the peer so."""
+        if self._half_closed:
+            return
+        self._half_closed = True
+        if not self._paused:
+            self._transport.write_eof()
+
+    def _drop_outbox(self) -> None:
+        """Forget what the transport does not hold yet: whole frames only, so what it holds stays decodable."""
+        self._outbox, self._held = None, 0
+
+    def unsent(self) -> int:
+        """Return how many bytes the kernel has not taken yet."""
+        return self._held + self._transport.get_write_buffer_size()
+
+    def _is_stuck(self, now: float, limits: EdgeLimits) -> bool:
+        """Say whether no byte was taken for ``stuck_s`` while some wait."""
+        if not self._paused:
+            return False
+        size = self._transport.get_write_buffer_size()
+        if size != self._stuck_bytes:
+            self._stuck_bytes, self._stuck_at = size, now
+        return now - self._stuck_at >= limits.stuck_s
+
+    # ---- what the connection around it says ---------------------------------------------------------
+
+    def _now(self) -> float:
+        raise AssertionError("told by the connection")
+
+    def _is_open(self) -> bool:
+        raise AssertionError("told by the connection")
+
+    def _watch(self) -> None:
+        raise AssertionError("told by the connection")
