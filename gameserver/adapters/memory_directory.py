@@ -51,6 +51,12 @@ class MemoryDirectory:
         oldest = now // 1000 - keys.ROOM_CARD_TTL_S
         world.public = {code: written for code, written in world.public.items() if written > oldest}
 
+    async def list_public(self) -> Sequence[dict[str, Any]]:
+        """Return the cards of public rooms, the last changed first."""
+        self._reach()
+        newest = sorted(self.world.public, key=lambda code: -self.world.public[code])
+        return [msgspec.json.decode(self.world.cards[code][0]) for code in newest if code in self.world.cards]
+
     async def use_ticket(self, jti: str) -> bool:
         """Mark a ticket used; False when it was already."""
         self._reach()

@@ -242,6 +242,10 @@ class MemoryWorld:
 
     # ---- what may befall a store -----------------------------------------------------------------------
 
+    def stray(self, shard: ShardId, genesis: str, epoch: int, seq: int, record: bytes) -> None:
+        """Put a record into a journal that no head knows of."""
+        insort(self.shard(shard).journals.setdefault(genesis, []), JournalEntry(epoch, seq, record), key=_seq)
+
     def wipe(self) -> None:
         """Come back empty (FLUSHALL)."""
         for kept in (self.shards, self.nodes, self.cards, self.public, self.tickets, self.revoked):

@@ -44,13 +44,9 @@ def reaching(what: str) -> Iterator[None]:
     try:
         yield
     except ResponseError as error:
-        if _passing(error):
-            raise StoreUnavailable(f"{what}: {error}") from error
-        raise
+        word = error.status_code or str(error).partition(" ")[0]
+        if word not in PASSING:
+            raise
+        raise StoreUnavailable(f"{what}: {word}: {error}") from error
     except (RedisError, OSError, TimeoutError) as error:
         raise StoreUnavailable(f"{what}: {type(error).__name__}: {error}") from error
-
-
-def _passing(error: ResponseError) -> bool:
-    word = error.status_code or str(error).partition(" ")[0]
-    return word in PASSING

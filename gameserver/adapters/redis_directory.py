@@ -62,6 +62,15 @@ class RedisDirectory:
                 pipe.zremrangebyscore(keys.PUBLIC_ROOMS, "-inf", now - keys.ROOM_CARD_TTL_S)
                 await pipe.execute()
 
+    async def list_public(self) -> Sequence[dict[str, Any]]:
+        """Return the cards of public rooms, the last changed first, at most ``LISTED_MAX``."""
+        with reaching("list_public"):
+            codes: Any = await self._client.zrevrange(keys.PUBLIC_ROOMS, 0, LISTED_MAX - 1)
+            if not codes:
+                return []
+            cards: Any = await self._client.mget([keys.room_card(RoomCode(code.decode())) for code in codes])
+        return [msgspec.json.decode(card) for card in cards if card is not None]
+
     async def use_ticket(self, jti: str) -> bool:
         """Mark a ticket used; False when it was already."""
         with reaching("use_ticket"):

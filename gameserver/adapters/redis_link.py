@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import hiredis
 from msgspec import Struct
@@ -143,8 +143,7 @@ class CommitLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its type
 
     def write(self, data: bytes, requests: Sequence[Commit | Renewal]) -> None:
         """Send the bytes of these requests, at once where the kernel takes them."""

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from prometheus_client import Counter
-
+from arena import metrics
 from gameserver.adapters import redis_scripts as scripts
 from gameserver.adapters.redis_client import client, reaching
 from gameserver.adapters.redis_link import DEADLINE_S, CommitLink, Endpoint
@@ -31,8 +30,8 @@ INBOX_PIECE: Final = 256
 
 _BLOCK_SLACK_S: Final = 1.0
 
-_lost = Counter("arena_store_lost", "Commit connections that broke, by reason", ("reason",))
-_refused = Counter("arena_commit_refused", "Commits and renewals not answered OK, by outcome", ("outcome",))
+_lost = metrics.counter("arena_store_lost", "Commit connections that broke, by reason", ("reason",))
+_refused = metrics.counter("arena_commit_refused", "Commits and renewals not answered OK, by outcome", ("outcome",))
 _REASONS: Final = 32
 """Distinct reasons told apart in the metric; the server's words are few, a broken one's might not be."""
 
