@@ -91,3 +91,4 @@ class RoomView(Struct, frozen=True, omit_defaults=True):
     standstill: StandstillView | None = None
     game: dict[str, Any] | None = None
     results: ResultsView | None = None
+    notice: str | None = None  # why the last start fell through: no_content, content_late, not_enough_players, …

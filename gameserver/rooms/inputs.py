@@ -86,12 +86,13 @@ class Adopt(Input, frozen=True, tag=9):
     """A new owner took the room over: all seats are away; those that were connected are awaited."""
 
     epoch: int
+    planned: bool = False  # a hand-over: between questions it needs no count-in if all are back at once
 
 
 class Regroup(Input, frozen=True, tag=10):
     """The room stood still for over a second without a change of owner: regroup before play goes on."""
 
-    awaiting: bool = False  # False: connections held; only the count-in is needed
+    awaiting: bool = False  # False: connections held, only the count-in is needed; True: they are lost, as at Adopt
 
 
 class Close(Input, frozen=True, tag=11):
@@ -107,6 +108,24 @@ class Moderate(Input, frozen=True, tag=12):
     action: str
 
 
+class Void(Input, frozen=True, tag=13):
+    """The running match cannot go on (its rules changed under it): it ends openly as void, unrated."""
+
+    reason: str
+
+
 AnyInput = (
-    Create | Join | Back | Drop | CommandInput | Content | Recorded | Measure | Adopt | Regroup | Close | Moderate
+    Create
+    | Join
+    | Back
+    | Drop
+    | CommandInput
+    | Content
+    | Recorded
+    | Measure
+    | Adopt
+    | Regroup
+    | Close
+    | Moderate
+    | Void
 )
