@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, Signals
 from urllib.parse import quote
 
 from arena.embedded.binaries import PostgresBinaries, copy_postgres, find_postgres
@@ -33,7 +33,7 @@ class Postgres:
     ``options`` are settings over ours, for tests of other things (``{"fsync": "off"}``).
     """
 
-    name = "postgres"
+    name = "PostgreSQL"
 
     def __init__(
         self, home: Path, *, binaries: PostgresBinaries | None = None, options: Mapping[str, str] | None = None
@@ -87,6 +87,11 @@ class Postgres:
                 f"{self.home} holds the data of {', '.join(sorted(others))}, but PostgreSQL {self.binaries.version} "
                 "was found: install that version again (and dump its data), or use another data folder (--data)."
             )
+
+    @property
+    def stop_signal(self) -> Signals:
+        """What asks it to stop cleanly."""
+        return SIGINT
 
     @property
     def url(self) -> str:

@@ -2,7 +2,7 @@
 
 import socket
 from pathlib import Path
-from signal import SIGTERM
+from signal import SIGTERM, Signals
 
 from arena.embedded.binaries import ValkeyBinary, find_valkey
 from arena.embedded.errors import EmbeddedError
@@ -20,7 +20,7 @@ class Valkey:
     ``append_fsync`` is Redis's setting: ``always`` is the promise; tests of other things may use less.
     """
 
-    name = "valkey"
+    name = "Valkey"
 
     def __init__(self, home: Path, *, binary: ValkeyBinary | None = None, append_fsync: str = "always") -> None:
         self.binary = binary or find_valkey()
@@ -38,6 +38,11 @@ class Valkey:
             log=self.log,
             lock=home / "valkey.lock",
         )
+
+    @property
+    def stop_signal(self) -> Signals:
+        """What asks it to stop cleanly."""
+        return SIGTERM
 
     @property
     def url(self) -> str:
