@@ -7,6 +7,7 @@ import ast
 import enum
 import inspect as source
 import io
+import re
 import textwrap
 import tokenize
 from functools import cache
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import NODEFAULT, Struct, inspect
 
 MISSING: Final = object()
+_INTERNAL: Final = re.compile(r" \(DESIGN [^)]*\)")  # who reads SPEC does not have it
 
 
 class FieldText(NamedTuple):
@@ -31,7 +33,8 @@ class FieldText(NamedTuple):
 def doc(thing: type) -> str:
     """Return the docstring as one paragraph a line."""
     paragraphs = source.cleandoc(thing.__doc__ or "").split("\n\n")
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs).replace("``", "`")
+    joined = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return _INTERNAL.sub("", joined).replace("``", "`")
 
 
 @cache

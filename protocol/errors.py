@@ -23,7 +23,7 @@ class ErrorCode(enum.StrEnum):
     LOCKED = "locked"  # the room takes nobody new
     FULL = "full"  # no seat is left
     BANNED = "banned"  # this user was removed from the room
-    NOT_ENOUGH_PLAYERS = "not_enough_players"
+    NOT_ENOUGH_PLAYERS = "not_enough_players"  # the mode needs more seats that play
     NO_CONTENT = "no_content"  # no content pack can satisfy the settings
     RATE_LIMITED = "rate_limited"  # too many of these; wait, then send it again
     BUSY = "busy"  # the node is shedding load; try again later
@@ -33,19 +33,19 @@ class ErrorCode(enum.StrEnum):
 class ProtocolErrorCode(enum.StrEnum):
     """How a peer broke SPEC: the connection is closed with ``CloseCode.PROTOCOL_ERROR`` and this as reason."""
 
-    TOO_LARGE = "too_large"
-    NOT_MSGPACK = "not_msgpack"
-    NOT_JSON = "not_json"
-    NOT_UTF8 = "not_utf8"
-    NOT_A_MAP = "not_a_map"
-    TOO_DEEP = "too_deep"
-    DUPLICATE_KEY = "duplicate_key"
-    NOT_FINITE = "not_finite"
-    UNKNOWN_TAG = "unknown_tag"
-    UNKNOWN_FIELD = "unknown_field"
-    MISSING_FIELD = "missing_field"
-    WRONG_TYPE = "wrong_type"
-    OUT_OF_RANGE = "out_of_range"
+    TOO_LARGE = "too_large"  # over 4,096 bytes (closed with 1009 instead)
+    NOT_MSGPACK = "not_msgpack"  # cut short, more than one value, or bytes that mean nothing
+    NOT_JSON = "not_json"  # not JSON (RFC 8259), or a lone surrogate in a string
+    NOT_UTF8 = "not_utf8"  # text that is not UTF-8
+    NOT_A_MAP = "not_a_map"  # the message is not a map
+    TOO_DEEP = "too_deep"  # more than 8 levels of maps and lists, the message being the first
+    DUPLICATE_KEY = "duplicate_key"  # a key twice in one map
+    NOT_FINITE = "not_finite"  # NaN or an infinity
+    UNKNOWN_TAG = "unknown_tag"  # no message of this side has this `t`
+    UNKNOWN_FIELD = "unknown_field"  # a field the message does not have
+    MISSING_FIELD = "missing_field"  # a field without a default was left out
+    WRONG_TYPE = "wrong_type"  # another type than declared; floats, extensions and keys that are not text always
+    OUT_OF_RANGE = "out_of_range"  # a number, text, list or map outside its limits
     WRONG_FRAME = "wrong_frame"  # text on the msgpack subprotocol, or binary on the JSON one
     UNEXPECTED = "unexpected"  # a message that does not fit the connection's state
 

@@ -68,6 +68,7 @@ export const ErrorCode = {
   FULL: "full",
   /** this user was removed from the room */
   BANNED: "banned",
+  /** the mode needs more seats that play */
   NOT_ENOUGH_PLAYERS: "not_enough_players",
   /** no content pack can satisfy the settings */
   NO_CONTENT: "no_content",
@@ -82,18 +83,31 @@ export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
 /** How a peer broke SPEC: the connection is closed with `CloseCode.PROTOCOL_ERROR` and this as reason. */
 export const ProtocolErrorCode = {
+  /** over 4,096 bytes (closed with 1009 instead) */
   TOO_LARGE: "too_large",
+  /** cut short, more than one value, or bytes that mean nothing */
   NOT_MSGPACK: "not_msgpack",
+  /** not JSON (RFC 8259), or a lone surrogate in a string */
   NOT_JSON: "not_json",
+  /** text that is not UTF-8 */
   NOT_UTF8: "not_utf8",
+  /** the message is not a map */
   NOT_A_MAP: "not_a_map",
+  /** more than 8 levels of maps and lists, the message being the first */
   TOO_DEEP: "too_deep",
+  /** a key twice in one map */
   DUPLICATE_KEY: "duplicate_key",
+  /** NaN or an infinity */
   NOT_FINITE: "not_finite",
+  /** no message of this side has this `t` */
   UNKNOWN_TAG: "unknown_tag",
+  /** a field the message does not have */
   UNKNOWN_FIELD: "unknown_field",
+  /** a field without a default was left out */
   MISSING_FIELD: "missing_field",
+  /** another type than declared; floats, extensions and keys that are not text always */
   WRONG_TYPE: "wrong_type",
+  /** a number, text, list or map outside its limits */
   OUT_OF_RANGE: "out_of_range",
   /** text on the msgpack subprotocol, or binary on the JSON one */
   WRONG_FRAME: "wrong_frame",
@@ -283,7 +297,7 @@ export interface ClockView {
   readonly stopped: number | null;
 }
 
-/** Verifiable fairness (DESIGN §10): what was promised, and at the end what it was. */
+/** Verifiable fairness: what was promised, and at the end what it was. */
 export interface FairnessView {
   /** hex SHA-256 of the server secret for the next or running match */
   readonly secret_hash: string;
@@ -346,6 +360,8 @@ export interface RoomView {
   readonly standstill?: StandstillView | null;
   readonly game?: GameView | null;
   readonly results?: ResultsView | null;
+  /** why the last start fell through: no_content, content_late, not_enough_players, … */
+  readonly notice?: string | null;
 }
 
 /** What httpapi shows of a room: JSON in `arena:room:{code}`, made from confirmed state only. */
