@@ -10,6 +10,9 @@ from gameserver.ports import NodeCard
 DEAD_AFTER_MS: Final = 60_000
 """Age of a heartbeat at which a card is removed by whoever beats."""
 
+LISTED_MAX: Final = 100
+"""Public rooms listed at once."""
+
 pack = msgspec.json.Encoder().encode
 _unpack = msgspec.json.Decoder(NodeCard).decode
 

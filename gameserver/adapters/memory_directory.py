@@ -1,8 +1,11 @@
 """``Directory`` in memory, over a ``MemoryWorld``."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from gameserver.adapters.cards import pack, sort_out, stamped
+import msgspec
+
+from gameserver.adapters.cards import LISTED_MAX, pack, sort_out, stamped
 from gameserver.adapters.memory_world import MemoryWorld
 from gameserver.ports import NodeCard, StoreUnavailable
 from protocol import keys
@@ -52,9 +55,9 @@ class MemoryDirectory:
         world.public = {code: written for code, written in world.public.items() if written > oldest}
 
     async def list_public(self) -> Sequence[dict[str, Any]]:
-        """Return the cards of public rooms, the last changed first."""
+        """Return the cards of public rooms, the last changed first, at most ``LISTED_MAX``."""
         self._reach()
-        newest = sorted(self.world.public, key=lambda code: -self.world.public[code])
+        newest = sorted(self.world.public, key=lambda code: (self.world.public[code], code), reverse=True)[:LISTED_MAX]
         return [msgspec.json.decode(self.world.cards[code][0]) for code in newest if code in self.world.cards]
 
     async def use_ticket(self, jti: str) -> bool:

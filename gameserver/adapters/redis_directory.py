@@ -1,15 +1,19 @@
 """``Directory`` on Redis: heartbeats, room cards, tickets, revocations. May live on ``REDIS_CACHE_URL``."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from redis.asyncio import Redis
 
-from gameserver.adapters.cards import pack, sort_out, stamped
+from gameserver.adapters.cards import LISTED_MAX, pack, sort_out, stamped
 from gameserver.adapters.redis_client import client, reaching
 from gameserver.ports import NodeCard
 from protocol import keys
 from protocol.ids import InstanceId, RoomCode
+
+
+LISTED_MAX: Final = 100
 
 
 class RedisDirectory:

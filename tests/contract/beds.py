@@ -19,7 +19,6 @@ from gameserver.ports import (
     Commit,
     CommitOutcome,
     CommitReply,
-    Directory,
     Head,
     Renewal,
     ShardStore,
@@ -142,7 +141,7 @@ class Bed(Protocol):
     async def node(self, name: str, *, connected: bool = True) -> Node: ...
     async def shaky_node(self, name: str) -> Node: ...
     def cut_next(self, node: Node, *, applied: bool, answered: int = 0) -> None: ...
-    async def directory(self) -> Directory: ...
+    async def directory(self) -> MemoryDirectory | RedisDirectory: ...
     async def pass_time(self) -> None: ...
     async def end_lease(self, shard: ShardId = SHARD) -> None: ...
     async def lease_left_ms(self, shard: ShardId = SHARD) -> int | None: ...
@@ -181,7 +180,7 @@ class MemoryBed:
         assert isinstance(node.store, MemoryShardStore)
         node.store.break_next(applied=None if applied else 0, answered=answered)
 
-    async def directory(self) -> Directory:
+    async def directory(self) -> MemoryDirectory:
         return MemoryDirectory(self.world)
 
     async def pass_time(self) -> None:
@@ -269,7 +268,7 @@ class RedisBed:
         assert self._line is not None, "only a shaky node's line can be cut"
         self._line.cut_next(applied=applied, answered=answered)
 
-    async def directory(self) -> Directory:
+    async def directory(self) -> RedisDirectory:
         directory = RedisDirectory(self.url)
         self._directories.append(directory)
         return directory

@@ -1,5 +1,6 @@
 """Heartbeats, room cards, tickets, revocations."""
 
+from gameserver.adapters.cards import LISTED_MAX
 from gameserver.ports import NodeCard
 from protocol import keys
 from protocol.ids import InstanceId
@@ -61,6 +62,16 @@ async def test_room_cards_are_written_listed_and_deleted_together(bed: Bed) -> N
     assert await bed.public_rooms() == ["BBBBBB"]
     await directory.put_cards({"BBBBBB": b"b3"}, {"BBBBBB": False})
     assert await bed.public_rooms() == []
+
+
+async def test_public_rooms_are_read_newest_first_without_those_whose_card_is_gone(bed: Bed) -> None:
+    directory = await bed.directory()
+    assert await directory.list_public() == []
+    codes = [f"ROOM{n:02}" for n in range(LISTED_MAX + 10)]
+    await directory.put_cards({code: b'{"code":"%s"}' % code.encode() for code in codes}, dict.fromkeys(codes, True))
+    await directory.put_cards({"ROOM05": None, codes[-1]: None}, {})
+    listed = [card["code"] for card in await directory.list_public()]
+    assert listed == sorted(codes[:-1], reverse=True)[:LISTED_MAX]
 
 
 async def test_a_ticket_is_used_once(bed: Bed) -> None:
