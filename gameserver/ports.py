@@ -21,6 +21,16 @@ class StoreUnavailable(Exception):  # noqa: N818 - a state of the world, not a f
     """The store cannot be reached or refuses for a passing reason; whether a write happened is unknown."""
 
 
+class Clocks(Protocol):
+    """The clocks of one machine, in milliseconds. Neither is ever told to anybody."""
+
+    def monotonic_ms(self) -> float:
+        """Return monotonic time; stands still while the machine sleeps."""
+
+    def boot_ms(self) -> float:
+        """Return monotonic time that goes on while the machine sleeps: for leases."""
+
+
 # ---- the shard store (COMMIT.md §1–§3) --------------------------------------------------------------
 
 

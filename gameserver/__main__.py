@@ -1,0 +1,7 @@
+"""``python -m gameserver``: one node, from the environment."""
+
+import sys
+
+from gameserver.node import main
+
+sys.exit(main())

@@ -1,0 +1,205 @@
+"""A gameserver process, put together: settings in, a running node out (the composition root)."""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import sys
+
+from arena import keys, logs, tokens
+from arena.settings import Settings, SettingsError
+from gameserver.adapters.clocks import MachineClocks
+from gameserver.adapters.redis_directory import RedisDirectory
+from gameserver.adapters.redis_store import RedisShardStore
+from gameserver.net.edge import Audience
+from gameserver.net.gate import GateSettings
+from gameserver.net.lobby import LobbyHub
+from gameserver.net.server import Listener, serve
+from gameserver.ports import StoreUnavailable
+from gameserver.shards import faultpoints
+from gameserver.shards.faults import RoomFaults
+from gameserver.shards.hub import RoomHub
+from gameserver.shards.keeper import Keeper, KeeperSettings
+from gameserver.shards.metrics import ShardMetrics
+from gameserver.shards.ticker import Ticker
+from protocol.errors import CloseCode
+from protocol.ids import InstanceId
+from protocol.tickets import TicketClaims
+
+SAFETY_TRIES = 40
+DRAIN_S = 10.0
+log = logs.get("gameserver.node")
+
+
+class Node:
+    """All parts of one node."""
+
+    def __init__(self, settings: Settings) -> None:
+        url = settings.require_redis()
+        self._settings = settings
+        fault = faultpoints.armed_by_signal(settings.fault) if settings.fault else faultpoints.nothing
+        self._fault = fault
+        self._clocks = MachineClocks()
+        self._metrics = ShardMetrics()
+        self._store = RedisShardStore(url, fault=fault)
+        self._directory = RedisDirectory(settings.redis_cache_url or url)
+        self._verify_keys = keys.verify_keys(settings)
+        self._listener: Listener | None = None
+        self._instance = InstanceId(secrets.token_hex(16))
+        self.stopping = asyncio.Event()
+
+    # ---- what the edge asks --------------------------------------------------------------------------
+
+    def _verify_ticket(self, token: str, audience: Audience) -> TicketClaims | None:
+        try:
+            return tokens.verify_ticket(self._verify_keys, token, audience=audience)
+        except tokens.TokenError:
+            return None
+
+    def _verify_access(self, token: str, audience: Audience) -> TicketClaims | None:
+        """Claims for a bot that connects with its access token (only where the operator allows it)."""
+        try:
+            access = tokens.verify_access(self._verify_keys, token)
+        except tokens.TokenError:
+            return None
+        if access.client != "bot":
+            return None
+        return TicketClaims(
+            iss=access.iss,
+            aud=audience,
+            sub=access.sub,
+            jti=secrets.token_hex(16),
+            iat=access.iat,
+            exp=access.exp,
+            name=access.name,
+            kind="bot",
+        )
+
+    # ---- running -------------------------------------------------------------------------------------
+
+    async def _check_store(self) -> None:
+        """Wait for the store; refuse one that may lose what it confirmed (COMMIT.md §9).
+
+        Raises:
+            SettingsError: it cannot be reached, or its configuration voids the promise.
+        """
+        for attempt in range(SAFETY_TRIES):
+            try:
+                faults = await self._store.check_safety()
+            except StoreUnavailable as error:
+                if attempt == SAFETY_TRIES - 1:
+                    raise SettingsError(f"REDIS_URL cannot be reached ({error}): is the server running?") from None
+                await asyncio.sleep(0.25)
+                continue
+            if faults and not self._settings.unsafe_redis:
+                raise SettingsError(
+                    f"Redis may lose running games: {'; '.join(faults)}. Change that, or set ARENA_UNSAFE_REDIS=1."
+                )
+            for fault in faults:
+                log.warning("unsafe_redis", fault=fault)
+            return
+
+    async def run(self) -> None:
+        """Run until told to stop, then hand every shard over and return."""
+        settings = self._settings
+        await self._check_store()
+        keeper = Keeper(
+            KeeperSettings(
+                name=settings.node_name,
+                instance=self._instance,
+                shards=settings.shards,
+                lease_ms=settings.lease_ms,
+                renew_ms=settings.renew_ms,
+                beat_ms=settings.beat_ms,
+                claim_ms=settings.claim_ms,
+                found_grace_ms=settings.found_grace_ms,
+            ),
+            store=self._store,
+            directory=self._directory,
+            clocks=self._clocks,
+            metrics=self._metrics,
+            faults=RoomFaults(settings.data / "faults", self._metrics),
+            connections=lambda: self._listener.connections if self._listener is not None else 0,
+            fault_point=self._fault,
+        )
+        self._listener = await self._listen(RoomHub(keeper, shards=settings.shards))
+        host = settings.node_listen[0]
+        keeper.announce(f"{host}:{self._listener.port}", f"{host}:{self._listener.control_port}")
+        ticker = Ticker(
+            keeper, shards=settings.shards, tick_hz=settings.tick_hz, clocks=self._clocks, metrics=self._metrics
+        )
+        await self._beat(keeper, ticker)
+
+    async def _listen(self, hub: RoomHub) -> Listener:
+        settings = self._settings
+        host, port = settings.node_listen
+        return await serve(
+            hub=hub,
+            lobby=LobbyHub(self._directory),
+            directory=self._directory,
+            verify_ticket=self._verify_ticket,
+            verify_access=self._verify_access if settings.allow_jwt_in_url else None,
+            host=host,
+            port=port,
+            control_host=host,
+            gate=GateSettings(
+                hosts=settings.hosts,
+                origins=settings.origins,
+                trusted_proxies=[str(network) for network in settings.trusted_proxies],
+                door_secret=settings.door_secret,
+            ),
+        )
+
+    async def _beat(self, keeper: Keeper, ticker: Ticker) -> None:
+        assert self._listener is not None
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(keeper.run(), name="keeper"),
+                tasks.create_task(ticker.run(), name="ticker"),
+            ]
+            _say_ready(self._settings.node_name, self._listener.port, self._instance)
+            await self.stopping.wait()
+            log.info("node_drains", shards=len(keeper.shards))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await keeper.drain()
+            await self._listener.drain(CloseCode.SERVICE_RESTART)
+            for task in running:
+                task.cancel()
+        await self._store.close()
+        await self._directory.close()
+        log.info("node_stopped")
+
+
+def _say_ready(name: str, port: int, instance: str) -> None:
+    """Print the one line that whoever started this process waits for."""
+    line = json.dumps({"event": "node_ready", "node": name, "port": port, "instance": instance, "pid": os.getpid()})
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def _run(settings: Settings) -> None:
+    node = Node(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, node.stopping.set)
+    await node.run()
+
+
+def main() -> int:
+    """Run a node from the environment; return the exit code."""
+    import uvloop  # noqa: PLC0415 - not needed by who only imports the composition
+
+    try:
+        settings = Settings.from_env()
+        logs.configure(settings.log, process=settings.node_name)
+        uvloop.run(_run(settings))
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"The node cannot listen: {error.strerror or error}. Set ARENA_NODE_LISTEN to a free port.\n")
+        return 2
+    return 0

@@ -1,0 +1,37 @@
+"""The shard clock (COMMIT.md §5): it counts owned, awake time only, and never runs back."""
+
+from typing import Final
+
+STEP_MS_MAX: Final = 250
+"""A tick later than this gives the rest of the stall back: nobody's time ran while the node was stuck."""
+
+
+class ShardClock:
+    """Integer milliseconds; advanced once a tick, stamped at each arrival."""
+
+    __slots__ = ("_last_ms", "_remainder", "_stamp", "now")
+
+    def __init__(self, start: int, now_ms: float) -> None:
+        self.now = start
+        self._stamp = start
+        self._last_ms = now_ms
+        self._remainder = 0.0
+
+    def tick(self, now_ms: float) -> int:
+        """Advance by the time elapsed since the last tick, at most ``STEP_MS_MAX``, and return the clock."""
+        elapsed = min(max(now_ms - self._last_ms, 0.0), STEP_MS_MAX) + self._remainder
+        step = int(elapsed)
+        self._remainder = elapsed - step
+        self._last_ms = now_ms
+        self.now = max(self.now + step, self._stamp)
+        return self.now
+
+    def stamp(self, now_ms: float) -> int:
+        """Return the time of an input that was read at ``now_ms``: never below one already given."""
+        since = int(min(max(now_ms - self._last_ms, 0.0), STEP_MS_MAX))
+        self._stamp = max(self._stamp, self.now + since)
+        return self._stamp
+
+    def hold(self, now_ms: float) -> None:
+        """Let time pass without counting it: the shard stands still."""
+        self._last_ms = now_ms

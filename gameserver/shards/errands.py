@@ -1,0 +1,101 @@
+"""What a shard asks of the world after its commits: content, cards, trimming; and what it measures of its lines."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from gameserver.ports import Directory, ShardStore
+from gameserver.rooms import inputs
+from gameserver.shards import limits
+from gameserver.shards.live import Mail
+from gameserver.shards.shard import Shard
+from protocol import codec
+from protocol.bus import ContentRequest, RoomCard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LEAD_MS = (100, 300)
+WINDOW_MS = (40, 250)
+MEASURE_STEP_MS = 20
+log = structlog.get_logger("errands")
+
+
+async def run(shards: "Iterable[Shard]", store: ShardStore, directory: Directory, *, node: str) -> None:
+    """Do what is due for all shards. Raises ``StoreUnavailable``; what was not done is done the next time."""
+    for shard in list(shards):
+        if shard.dropped:
+            continue
+        await _ask(shard, store)
+        await _cards(shard, directory, node)
+        _measure(shard)
+        before = shard.trimmable()
+        if before is not None:
+            await store.trim(shard.id, shard.genesis, nonce=shard.nonce, before_seq=before)
+            shard.journal.trimmed(before)
+
+
+async def _ask(shard: Shard, store: ShardStore) -> None:
+    """Send content requests that are committed and unanswered: at once, then every five seconds."""
+    messages: list[bytes] = []
+    now = shard.clocks.monotonic_ms()
+    for live, since in shard.waiting.items():
+        if since > shard.pipe.confirmed_seq:
+            continue
+        wanted = [effect for effect in live.room.pending() if isinstance(effect, ContentRequest)]
+        for request in wanted:
+            if now - live.asked_at.get(request.id, -limits.EFFECT_AGAIN_MS) >= limits.EFFECT_AGAIN_MS:
+                live.asked_at[request.id] = now
+                messages.append(codec.pack_bus(request))
+        live.asked_at = {request.id: live.asked_at[request.id] for request in wanted}
+    if messages:
+        await store.request(shard.id, messages)
+
+
+async def _cards(shard: Shard, directory: Directory, node: str) -> None:
+    """Write the cards of rooms whose confirmed state changed, each at most once a second."""
+    now = shard.clocks.monotonic_ms()
+    for live in list(shard.stale_cards):
+        if now - live.card_at >= limits.CARD_EVERY_MS:
+            live.card_wanted = True
+            shard.wants_tick(live)
+    cards: dict[str, bytes | None] = {}
+    public: dict[str, bool] = {}
+    for code, changed in shard.changed_cards.items():
+        if changed is None or changed.card is None:
+            cards[code], public[code] = None, False
+        else:
+            cards[code] = encode_card(changed.card, node, len(changed.watchers))
+            public[code] = changed.card.public
+            changed.card_at = now
+    if cards:
+        sent = dict(shard.changed_cards)
+        await directory.put_cards(cards, public)
+        for code, changed in sent.items():
+            if shard.changed_cards.get(code, changed) is changed:
+                shard.changed_cards.pop(code, None)
+    for live in shard.rooms.values():
+        if live.card is not None and now - live.card_at > limits.CARD_REFRESH_MS:
+            shard.changed_cards.setdefault(live.room_code, live)
+
+
+def encode_card(card: RoomCard, node: str, watchers: int) -> bytes:
+    """Return the JSON of a room card as httpapi reads it."""
+    return msgspec.json.encode(msgspec.structs.replace(card, node=node, watchers=watchers))
+
+
+def _measure(shard: Shard) -> None:
+    """Tell running rooms how far away their players are, when it changed (DESIGN §9)."""
+    now = shard.clocks.monotonic_ms()
+    for live in list(shard.running):
+        if now - live.measured_at < limits.MEASURE_EVERY_MS:
+            continue
+        live.measured_at = now
+        worst = max((member.connection.line.one_way_ms for member in live.seats.values()), default=0)
+        lead = min(max(worst + 50, LEAD_MS[0]), LEAD_MS[1])
+        window = min(max(worst, WINDOW_MS[0]), WINDOW_MS[1])
+        before_lead, before_window = live.measured
+        if abs(lead - before_lead) >= MEASURE_STEP_MS or abs(window - before_window) >= MEASURE_STEP_MS:
+            live.measured = (lead, window)
+            live.post(Mail(inputs.Measure(lead_ms=lead, window_ms=window), shard.stamp()))
