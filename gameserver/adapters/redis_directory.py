@@ -1,7 +1,7 @@
 """``Directory`` on Redis: heartbeats, room cards, tickets, revocations. May live on ``REDIS_CACHE_URL``."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
@@ -11,9 +11,6 @@ from gameserver.adapters.redis_client import client, reaching
 from gameserver.ports import NodeCard
 from protocol import keys
 from protocol.ids import InstanceId, RoomCode
-
-
-LISTED_MAX: Final = 100
 
 
 class RedisDirectory:
