@@ -79,7 +79,7 @@ def _ready(core: Core, seat: Seat, command: client.SetReady, at_ms: int) -> None
 def _playing(core: Core, seat: Seat, command: client.SetPlaying, at_ms: int) -> None:
     seats.require_idle(core)
     seat.playing = command.playing
-    core.touch_seat(seat.number)
+    core.touch_role(seat.number)
 
 
 def _settings(core: Core, seat: Seat, command: client.SetSettings, at_ms: int) -> None:
@@ -138,7 +138,7 @@ def _cohost(core: Core, seat: Seat, command: client.SetCoHost, at_ms: int) -> No
     if target.role is Role.HOST:
         raise Rejected(ErrorCode.INVALID, "$.seat: the host is host already")
     target.role = Role.COHOST if command.cohost else Role.PLAYER
-    core.touch_seat(target.number)
+    core.touch_role(target.number)
 
 
 def _pause(core: Core, seat: Seat, command: client.Pause, at_ms: int) -> None:

@@ -24,6 +24,7 @@ class Touched:
         self.game = True
         self.seats_all = True
         self.seats: dict[int, bool] = {}
+        self.audiences = 0  # how often roles, or who plays, changed
 
     def take(self) -> tuple[bool, frozenset[int] | None]:
         """Return and reset what the shell asks for."""
@@ -62,6 +63,11 @@ class Core:
         touched = self.touched
         touched.shared = True
         touched.seats[number] = True
+
+    def touch_role(self, number: int) -> None:
+        """Note that what a seat may do, or whether it plays, changed: so may its audience."""
+        self.touch_seat(number)
+        self.touched.audiences += 1
 
     def touch_game(self, events: Events, actor: int | None = None) -> None:
         """Note what calls into the rules changed: private views of the seats named, of all where none is named."""

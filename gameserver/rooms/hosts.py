@@ -17,7 +17,7 @@ def make_host(core: Core, seat: Seat) -> None:
     state.host, state.host_due, state.creator_awaited = seat.number, None, False
     seat.role = Role.HOST
     core.touch()
-    core.touch_seat(seat.number)
+    core.touch_role(seat.number)
 
 
 def demote(core: Core) -> None:
@@ -25,7 +25,7 @@ def demote(core: Core) -> None:
     state = core.state
     if state.host is not None and state.host in state.seats:
         state.seats[state.host].role = Role.PLAYER
-        core.touch_seat(state.host)
+        core.touch_role(state.host)
     state.host, state.host_due = None, None
     core.touch()
 

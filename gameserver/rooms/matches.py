@@ -178,13 +178,15 @@ def measure(core: Core, measured: inputs.Measure, at_ms: int) -> Reply:
 
 
 def settle(core: Core, at_ms: int) -> None:
-    """End the match when its rules say that it is over, or nobody of it is left in the room."""
-    run, match = core.run, core.state.match
-    if run is None or match is None:
-        return
-    if run.outcome() is not None:
+    """End the match when its rules say that it is over."""
+    if core.run is not None and core.run.outcome() is not None:
         _finish(core, Turn.OVER, at_ms)
-    elif not any(number in core.state.seats for number in match.roster):
+
+
+def end_if_deserted(core: Core, at_ms: int) -> None:
+    """End the match when nobody of it is left in the room."""
+    match = core.state.match
+    if match is not None and not any(number in core.state.seats for number in match.roster):
         _finish(core, Turn.END, at_ms)
 
 

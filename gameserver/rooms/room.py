@@ -140,11 +140,14 @@ class Room:
         return self._core.touched.take()
 
     def audience_of(self, seat: int) -> Audience:
-        """Return whose view a seat gets. It may change with SetPlaying, with the host, and with a match's bounds."""
+        """Return whose view a seat gets. It changes with SetPlaying and with roles (see ``audiences_changed``)."""
         holder = self.state.seats[seat]
-        match = self.state.match
-        plays = seat in match.roster if match is not None else holder.playing
-        return Audience.PLAYERS if plays or holder.role is Role.PLAYER else Audience.HOST
+        return Audience.PLAYERS if holder.playing or holder.role is Role.PLAYER else Audience.HOST
+
+    @property
+    def audiences_changed(self) -> int:
+        """A count that grows whenever a seat's audience may have changed; never stored."""
+        return self._core.touched.audiences
 
     def card(self) -> RoomCard:
         """Return the room's card, but for what the shell knows: watchers and node."""

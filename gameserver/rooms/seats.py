@@ -3,8 +3,8 @@
 A seat survives its connections; its number is never reused.
 """
 
-from gameserver.games.mode import Rejected, Role, SeatChange
-from gameserver.rooms import hosts, inputs, standstill
+from gameserver.games.mode import Rejected, SeatChange
+from gameserver.rooms import hosts, inputs, matches, standstill
 from gameserver.rooms.core import Core
 from gameserver.rooms.limits import BANNED_MAX
 from gameserver.rooms.phases import Phase
@@ -140,6 +140,8 @@ def remove(core: Core, seat: Seat, at_ms: int, *, close: CloseCode) -> Reply:
     if state.host == seat.number:
         hosts.elect(core)
     standstill.back(core, seat.number, at_ms)
+    matches.settle(core, at_ms)
+    matches.end_if_deserted(core, at_ms)
     return Reply(seat=seat.number, kicked=(seat.number,), close=close)
 
 
@@ -170,8 +172,3 @@ def require_idle(core: Core) -> None:
     """Raise ``Rejected(WRONG_PHASE)`` unless the room is in its lobby or at its results."""
     if core.state.phase not in (Phase.LOBBY, Phase.RESULTS):
         raise Rejected(ErrorCode.WRONG_PHASE, "a match is starting or running")
-
-
-def role_of(core: Core, number: int) -> Role:
-    """Return what a seat may do. Raises ``Rejected(NOT_FOUND)``."""
-    return core.seat(number).role

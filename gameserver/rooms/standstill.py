@@ -76,8 +76,7 @@ def regroup(core: Core, at_ms: int, *, planned: bool) -> None:
         planned=planned and state.count_in is None and state.regrouping is None and _between_questions(core),
     )
     state.count_in = None
-    if state.host is not None or state.creator_awaited:
-        state.host_due = None
+    state.host_due = None
 
 
 def _between_questions(core: Core) -> bool:
