@@ -190,7 +190,7 @@ class _Up:
                 screen.say(f"PostgreSQL's data is in {postgres.home}: its user may not enter {self._folder.path}.")
             if not postgres.data.exists():
                 with screen.step("Creating the database (only the first time)") as step:
-                    await asyncio.to_thread(postgres.set_up)
+                    postgres.set_up()  # here, not in a thread: children are tied to the thread that starts them
                     step.done = f"The database is created in {postgres.data}"
         if units:
             names = " and ".join(_title(unit) for unit in units)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from signal import SIGINT, Signals
+from signal import SIGINT, SIGKILL, Signals
 from urllib.parse import quote
 
 from arena.embedded.binaries import PostgresBinaries, copy_postgres, find_postgres
@@ -101,60 +101,60 @@ class Postgres:
     def set_up(self) -> bool:
         """Create the data folder if it is not there yet (about a second); False when it was.
 
-        Made beside its place and renamed, so that a half-made one is never used.
+        Made beside its place and renamed, so that a half-made one is never used. Only from the main thread.
 
         Raises:
             EmbeddedError: it cannot be made.
         """
         if self.data.exists():
             return False
-        partial = self.data.with_name(f".{self.data.name}-partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        make_folder(partial, owner=self._owner())
-        secret = partial.with_name(".postgres-password-for-initdb")
-        try:
-            secret.write_text(self._password, encoding="ascii")
-            secret.chmod(0o600)
-            if self._identity:
-                os.chown(secret, self._identity.uid, self._identity.gid)
-            self._run(
-                "initdb",
-                "--username=arena",
-                "--auth=scram-sha-256",
-                f"--pwfile={secret}",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--data-checksums",
-                f"--pgdata={partial}",
-            )
-        finally:
-            secret.unlink(missing_ok=True)
+        for stale in self.home.glob(f".{self.data.name}-*"):
+            shutil.rmtree(stale, ignore_errors=True)
+        partial = make_folder(self.home / f".{self.data.name}-{os.getpid()}", owner=self._owner())
+        secret = partial / "password"
+        folder = partial / "data"
+        secret.write_text(self._password, encoding="ascii")
+        secret.chmod(0o600)
+        if self._identity:
+            os.chown(secret, self._identity.uid, self._identity.gid)
         self._run(
-            "postgres", "--single", "-D", str(partial), "postgres", text=f"CREATE DATABASE {DATABASE} ENCODING 'UTF8'\n"
+            "initdb",
+            "--username=arena",
+            "--auth=scram-sha-256",
+            f"--pwfile={secret}",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--data-checksums",
+            f"--pgdata={folder}",
         )
-        partial.rename(self.data)
+        create = f"CREATE DATABASE {DATABASE} ENCODING 'UTF8'\n"
+        self._run("postgres", "--single", "-D", str(folder), "postgres", text=create)
+        folder.rename(self.data)
+        shutil.rmtree(partial)
         return True
 
     def _run(self, program: str, *arguments: str, text: str = "") -> None:
-        try:
-            done = subprocess.run(
-                [self.binaries.folder / program, *arguments],
-                input=text,
-                capture_output=True,
-                text=True,
-                timeout=_SET_UP_SECONDS,
-                cwd=self.home,
-                check=False,
-                env={**os.environ, "LC_ALL": "C"},
-                user=self._identity.uid if self._identity else None,
-                group=self._identity.gid if self._identity else None,
-                extra_groups=[] if self._identity else None,
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise EmbeddedError(f"PostgreSQL's {program} could not be run: {error}.") from error
-        if done.returncode != 0:
-            said = " · ".join((done.stderr or done.stdout).split("\n")[-4:]).strip(" ·")
-            raise EmbeddedError(f"PostgreSQL's data could not be created below {self.home}: {said}")
+        """Run one of PostgreSQL's programs to its end; it dies with us."""
+        said = self.home / f".{program}.log"
+        said.unlink(missing_ok=True)
+        child = Child(
+            f"PostgreSQL's {program}",
+            [self.binaries.folder / program, *arguments],
+            death_signal=SIGKILL,
+            identity=self._identity,
+            environment={**os.environ, "LC_ALL": "C"},
+            folder=self.home,
+            log=said,
+            text=text,
+        )
+        child.start()
+        code = child.wait(_SET_UP_SECONDS)
+        if code is None:
+            child.kill()
+            raise EmbeddedError(f"PostgreSQL's {program} took longer than {_SET_UP_SECONDS} s in {self.home}.")
+        if code != 0:
+            raise EmbeddedError(f"PostgreSQL's data could not be created below {self.home}: {tail_of(said, 4)}")
+        said.unlink(missing_ok=True)
 
     def launch(self) -> None:
         """Start it without waiting until it is ready; makes the data folder if need be."""

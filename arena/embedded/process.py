@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from arena.embedded.errors import EmbeddedError
 
@@ -67,7 +67,7 @@ class Child:
 
     ``death_signal`` is what it gets when we die. ``lock`` is a file it holds locked as long as it lives; a start
     waits up to ``lock_wait_s`` for an earlier holder that is still stopping. Standard output and error go to
-    ``log`` (appended), else to ``output``, else to ours.
+    ``log`` (appended), else to ours. ``text`` (short) is its standard input; without it there is none.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Child:
         lock: Path | None = None,
         lock_wait_s: float = 20.0,
         watch: bool | None = None,
+        text: str | None = None,
     ) -> None:
         self.name = name
         self._command = [str(part) for part in command]
@@ -94,13 +95,14 @@ class Child:
             "lock": str(lock) if lock else None,
             "lock_wait_s": lock_wait_s,
             "watch": not _KERNEL_TIES if watch is None else watch,
+            "text": text,
         }
         self._environment = dict(environment) if environment is not None else None
         self._folder = folder
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, output: int | IO[bytes] | None = None) -> None:
+    def start(self) -> None:
         """Start the program. Only from the main thread: the kernel ties it to the thread that starts it."""
         assert threading.current_thread() is threading.main_thread(), "the death signal follows the starting thread"
         assert self.poll() is not None or self._process is None, f"{self.name} runs already"
@@ -109,8 +111,8 @@ class Child:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(_TETHER), json.dumps(self._order), *self._command],
                 stdin=subprocess.PIPE,  # only a watcher reads it: its end means that we are gone
-                stdout=log or output,
-                stderr=subprocess.STDOUT if (log or output) else None,
+                stdout=log,
+                stderr=subprocess.STDOUT if log else None,
                 env=self._environment,
                 cwd=self._folder,
             )

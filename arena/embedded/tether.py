@@ -61,14 +61,24 @@ def _find_prctl() -> Callable[[int, int, int, int, int], int] | None:
         return None
 
 
-def _watch(command: list[str], number: int) -> int:
+def _entrance(text: str | None) -> int:
+    """Return a descriptor to read the program's standard input from: the text, else nothing."""
+    if text is None:
+        return os.open(os.devnull, os.O_RDONLY)
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())  # short: it fits the pipe
+    os.close(writing)
+    return reading
+
+
+def _watch(command: list[str], number: int, entrance: int) -> int:
     """Run the program; stop it when standard input ends; pass signals on; return its exit code."""
     import subprocess  # noqa: PLC0415 - start-up time: not needed where the kernel ties the program
 
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     signal.set_wakeup_fd(wake_write)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, close_fds=False)
+    child = subprocess.Popen(command, stdin=entrance, close_fds=False)
     for passed in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(passed, lambda which, _frame: child.send_signal(which))
     signal.signal(signal.SIGCHLD, lambda _which, _frame: None)
@@ -96,12 +106,13 @@ def main() -> None:
         _take_lock(order["lock"], order["lock_wait_s"])
     if order["uid"] is not None:
         _become_user(order["uid"], order["gid"])  # a change of user would clear the death signal: first this
+    entrance = _entrance(order["text"])
     try:
         if prctl is None or prctl(_PR_SET_PDEATHSIG, order["signal"], 0, 0, 0) != 0:
-            sys.exit(_watch(command, order["signal"]))
+            sys.exit(_watch(command, order["signal"], entrance))
         if os.getppid() != order["parent"]:  # it died before the kernel knew
             sys.exit(0)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(entrance, 0)
         os.execv(command[0], command)
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
