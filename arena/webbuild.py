@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -114,3 +115,25 @@ class WebBuild:
                 f"The web client has to be built once, and {problem[0].lower()}{problem[1:]}; "
                 "or start without it: arena up --no-web."
             )
+
+
+def main() -> None:
+    """Build the client if it is missing or stale, with npm's own output (make and the browser tests use this)."""
+    build = WebBuild()
+    if build.is_fresh():
+        return
+    build.check_node()
+    made_from = fingerprint(build.web)
+    for doing, command, seconds in build.commands():
+        sys.stderr.write(f"{doing} …\n")
+        subprocess.run(command, cwd=build.web, timeout=seconds, check=True, stdout=sys.stderr)
+        if command[1] == "ci":
+            build.mark_modules()
+    build.mark_built(made_from)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (SettingsError, subprocess.SubprocessError) as error:
+        sys.exit(f"arena: {error}")
