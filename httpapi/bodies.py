@@ -173,3 +173,12 @@ class Readiness(Answer, frozen=True):
     database: str
     redis: str
     nodes: int
+
+
+class OpenApi(Answer, frozen=True):
+    """OpenAPI 3.1: see https://spec.openapis.org/oas/v3.1.1.html."""
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
+    components: dict[str, Any]

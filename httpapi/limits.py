@@ -5,7 +5,7 @@ from typing import Final
 from protocol.limits import Limit
 
 BODY_BYTES_MAX: Final = 64 * 1024
-HEADER_BYTES_MAX: Final = 16 * 1024
+HEADER_BYTES_MAX: Final = 32 * 1024  # a ticket in a URL may have 16 KiB
 HEADERS_MAX: Final = 100
 HEADERS_S_MAX: Final = 5
 BODY_S_MAX: Final = 5

@@ -2,7 +2,7 @@
 
 Alembic orders the steps and writes their SQL; asyncpg runs it, one transaction a step, under an advisory lock:
 two migrating at once are safe (the second waits, then finds nothing to do). A database newer than this code is
-left alone: each step works with the code of the step before.
+left alone: each step works with the code of the step before. Then the modes of the registry are told to game_modes.
 """
 
 import asyncio
@@ -19,6 +19,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 import migrations
+from httpapi.services.modes import titles
+from httpapi.store.rooms import sync_modes
 
 LOCK_KEY: Final = 7_283_118_220_411
 CONNECT_S: Final = 10
@@ -113,7 +115,9 @@ async def migrate(database_url: str, say: Say = lambda _line: None) -> str:
             raise MigrationError("another migration has held the lock for five minutes; look at pg_locks") from error
         await connection.execute(f"SET lock_timeout = '{LOCK_WAIT}'; SET statement_timeout = '{STATEMENT_TIME}'")
         try:
-            return await _apply(connection, say)
+            step = await _apply(connection, say)
+            await sync_modes(connection, titles())
+            return step
         except asyncpg.PostgresError as error:
             raise MigrationError(f"a step was refused and undone: {_one_line(error)}") from error
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import orjson
-from msgspec import Struct, to_builtins
+from msgspec import Struct, ValidationError, to_builtins
 from starlette.responses import Response
 
 
@@ -31,6 +31,7 @@ class Code(enum.StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     ROOM_NOT_FOUND = "room_not_found"
+    ROOM_CLOSED = "room_closed"
     ROOM_STARTING = "room_starting"
     ROOM_LOCKED = "room_locked"
     ROOM_FULL = "room_full"
@@ -70,6 +71,7 @@ TABLE: Final[dict[Code, Row]] = {
     Code.NOT_FOUND: Row(404, "There is nothing here."),
     Code.METHOD_NOT_ALLOWED: Row(405, "That method does not work here."),
     Code.ROOM_NOT_FOUND: Row(404, "There is no such room."),
+    Code.ROOM_CLOSED: Row(410, "The room is closed."),
     Code.ROOM_STARTING: Row(503, "The room is being opened.", 1),
     Code.ROOM_LOCKED: Row(409, "The room takes nobody new."),
     Code.ROOM_FULL: Row(409, "The room is full."),
@@ -131,7 +133,19 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
 
 def invalid(field: str, message: str) -> Problem:
     """Return the problem of one field that is not as it should be."""
-    return Problem(Code.INVALID, f"{field}: {message}", errors=[FieldError(field, message)])
+    return Problem(Code.INVALID, f"{field}: {message}" if field else message, errors=[FieldError(field, message)])
+
+
+def wrong_field(error: ValidationError, inside: str = "") -> Problem:
+    """Return msgspec's finding as a problem that names the field and never repeats the value.
+
+    ``inside`` is the field that holds what was checked.
+    """
+    text, _, path = str(error).partition(" - at `")
+    name = path.rstrip("`").removeprefix("key in ").removeprefix("$").replace("[...]", "").lstrip(".")
+    if text.startswith(("Object missing required field", "Object contains unknown field")):
+        name = f"{name}.{text.split('`')[1]}".lstrip(".")
+    return invalid(f"{inside}.{name}".strip("."), text)
 
 
 def response(problem: Problem, request_id: str = "") -> Response:

@@ -7,14 +7,14 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from httpapi.limits import DATABASE_POOL_MAX, DATABASE_S_MAX
 
-Connection = PoolConnectionProxy[asyncpg.Record]
+Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 Row = asyncpg.Record
 
 RETRY_AFTER_S: Final = 1.0
