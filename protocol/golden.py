@@ -4,7 +4,6 @@
 are the test that old clients and old journals still work. ``vectors/README.md`` describes the files.
 """
 
-import base64
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -116,11 +115,6 @@ def missing() -> dict[str, list[Vector]]:
         known = {vector["name"] for vector in read(name)}
         lacking[name] = [vector for vector in now if vector["name"] not in known]
     return lacking
-
-
-def unbase64(value: str) -> bytes:
-    """Return the bytes a vector's base64 stands for."""
-    return base64.b64decode(value, validate=True)
 
 
 def main() -> int:

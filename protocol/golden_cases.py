@@ -156,6 +156,18 @@ _JSON: Final[list[tuple[str, bytes, Code, str]]] = [
     ("json: a missing field", b'{"t":"clock"}', Code.MISSING_FIELD, "c"),
     ("json: bytes that are not base64", b'{"t":"hello","nonce":"@@@"}', Code.WRONG_TYPE, "nonce"),
     ("json: a nonce of 3 bytes", b'{"t":"hello","nonce":"AAAA"}', Code.OUT_OF_RANGE, "nonce"),
+    (
+        "json: an array of 65",
+        b'{"t":"room.settings","id":1,"settings":{"x":[' + b"0," * 64 + b"0]}}",
+        Code.OUT_OF_RANGE,
+        "settings.x",
+    ),
+    (
+        "json: a map of 33",
+        b'{"t":"room.settings","id":1,"settings":{' + b",".join(b'"%d":0' % n for n in range(33)) + b"}}",
+        Code.OUT_OF_RANGE,
+        "settings",
+    ),
     ("json: text of 257 bytes", b'{"t":"chat","text":"' + b"a" * 257 + b'"}', Code.OUT_OF_RANGE, "text"),
 ]
 

@@ -154,6 +154,10 @@ def test_same_is_equality_on_the_wire(a: Any, b: Any) -> None:
     assert same(a, copy.deepcopy(a))
 
 
+def test_equal_text_need_not_be_one_object() -> None:
+    assert same("".join(["a", "b", "c"]), "abc")
+
+
 def test_true_is_not_one_however_deep() -> None:
     assert not same([{"a": [1]}], [{"a": [True]}])
     assert not same(0, False)

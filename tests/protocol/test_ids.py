@@ -2,6 +2,7 @@
 
 import zlib
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from protocol import golden, keys
 from protocol.errors import ProtocolError, ProtocolErrorCode
 from protocol.ids import ROOM_ALPHABET, ROOM_CODE_LENGTH, RoomCode, ShardId, UserId, normalise_room_code, shard_of
+from protocol.tickets import ISSUER, TicketClaims
 
 codes = st.text(st.sampled_from(ROOM_ALPHABET), min_size=ROOM_CODE_LENGTH, max_size=ROOM_CODE_LENGTH)
 
@@ -60,7 +62,17 @@ def test_other_keys_carry_what_they_are_about() -> None:
     assert keys.ticket("j") == "arena:ticket:j"
     assert keys.user_channel(UserId("u")) == "arena:user:u"
     assert keys.rate_limit("who", "what") == "arena:rate_limit:who:what"
+    assert keys.user_copy(UserId("u")).startswith("arena:")
+    assert keys.room_people(RoomCode("BCDF23")).startswith("arena:")
     assert keys.packs("trivia") == "arena:packs:trivia"
+
+
+def test_a_ticket_is_for_one_audience_and_holds_nothing_else() -> None:
+    claims = {"iss": ISSUER, "aud": "game", "sub": "u", "jti": "j", "iat": 1, "exp": 31, "name": "Ada", "kind": "guest"}
+    assert msgspec.convert(claims, TicketClaims).role == "player"
+    for wrong in ({"aud": "else"}, {"role": "host"}, {"extra": 1}, {"exp": "31"}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({**claims, **wrong}, TicketClaims)
 
 
 def test_an_error_says_where() -> None:

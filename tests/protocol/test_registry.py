@@ -1,7 +1,9 @@
 """The registry holds every message there is, each under its own tag."""
 
+from typing import Any
+
 import pytest
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from protocol import bus, client, registry, server
 from protocol.client import ClientMessage, Command, RoomCommand
@@ -68,3 +70,26 @@ def test_modes() -> None:
         assert wire.settings() == wire.settings(), "every setting has a default"
         for command in wire.commands:
             assert tag_of(command).startswith(f"{mode}.")
+
+
+class Nested(Struct):
+    lists: list[bytes]
+    anything: dict[str, list[Any]]
+    either: bytes | None
+    scalar: int | None
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "holds"),
+    [
+        ("lists", inspect.BytesType, True),
+        ("anything", inspect.AnyType, True),
+        ("anything", inspect.BytesType, False),
+        ("either", inspect.BytesType, True),
+        ("scalar", inspect.AnyType, False),
+    ],
+)
+def test_what_a_field_holds_is_found_however_deep(name: str, wanted: type[inspect.Type], holds: bool) -> None:
+    (field,) = [field for field in registry._fields(Nested) if field.name == name]
+    assert registry._holds(field.type, wanted) is holds
+    assert registry._is_scalar(field.type) is (name in ("either", "scalar"))

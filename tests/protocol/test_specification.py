@@ -101,6 +101,11 @@ def test_every_code_says_what_it_means(kind: type[ErrorCode]) -> None:
     assert all(comment for _, _, comment in describe.members(kind))
 
 
+def test_what_has_no_comment_says_nothing() -> None:
+    assert describe.comment_of(CloseCode, "NORMAL") == ""
+    assert describe.comment_of(CloseCode, "of another class") == ""
+
+
 def test_no_declaration_refers_to_what_a_stranger_does_not_have() -> None:
     assert "DESIGN" not in SPEC
     assert "COMMIT.md" not in SPEC
