@@ -120,6 +120,11 @@ class Inflow(Outflow):
         if frame[0] & 0x08:
             if not self._charge_control():
                 return
+            if frame[0] & 0x0F == Opcode.CLOSE:
+                # A close between two fragments is a close like any other (RFC 6455 §5.4); ServerProtocol would
+                # take it for an error.
+                self._fragments = None
+                self._wire.current_size = None
         elif not frame[0] & 0x80 and not self._charge_fragment():
             return  # a final frame is charged as the message it completes
         self._wire.receive_data(frame)
