@@ -100,3 +100,13 @@ def room_people(code: RoomCode) -> str:
 def packs(mode: str) -> str:
     """List of content packs kept ready for settings that most rooms use."""
     return f"arena:packs:{mode}"
+
+
+def pack_answer(request: str) -> str:
+    """The content pack that answered this request id, TTL 1 h: whoever asks again gets the same."""
+    return f"arena:pack:{request}"
+
+
+def room_seen(code: RoomCode) -> str:
+    """List of content ids the room was given, newest first, TTL 2 h."""
+    return f"arena:room_seen:{code}"

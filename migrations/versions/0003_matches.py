@@ -71,15 +71,18 @@ CREATE INDEX game_sessions_of_user_by_id ON game_sessions (user_id, id DESC);
 
 CREATE TABLE user_answers (
     session_id  bigint NOT NULL REFERENCES game_sessions ON DELETE CASCADE,
-    number      integer NOT NULL,
+    place       integer NOT NULL,
+    number      integer,
     question_id uuid REFERENCES trivia_questions ON DELETE SET NULL,
     option      integer,
     correct     boolean,
     taken_ms    bigint,
     points      integer,
     facts       jsonb,
-    PRIMARY KEY (session_id, number)
+    PRIMARY KEY (session_id, place)
 );
+COMMENT ON COLUMN user_answers.place IS 'among the facts the mode told of this player, from 0';
+COMMENT ON COLUMN user_answers.number IS 'which question of the match, from 0';
 COMMENT ON COLUMN user_answers.facts IS 'what the mode told besides';
 CREATE INDEX user_answers_of_question ON user_answers (question_id) WHERE question_id IS NOT NULL;
 
