@@ -16,7 +16,11 @@ from protocol.modes.base import ModeCommand
 
 
 class ReplayError(ValueError):
-    """The log cannot be replayed by this installation, or it contradicts the rules."""
+    """The log contradicts the rules, or itself."""
+
+
+class OtherRules(ReplayError):  # noqa: N818 - nobody's error: another installation may replay it
+    """The match was played by rules that are not here."""
 
 
 class Replayed(Struct, frozen=True):
@@ -58,17 +62,24 @@ def steps(header: Header, entries: Sequence[AnyEntry]) -> Iterator[Step]:
     mode = MODES.get(ModeId(header.mode))
     if mode is None or mode.rules_version != header.rules_version:
         known = "unknown" if mode is None else f"at version {mode.rules_version}"
-        raise ReplayError(f"rules {header.mode} version {header.rules_version} are {known} here")
+        raise OtherRules(f"rules {header.mode} version {header.rules_version} are {known} here")
     run: MatchRun | None = None
     for entry in entries:
         if run is None:
             if not isinstance(entry, TimingSet):
                 raise ReplayError("the log does not begin with a timing")
-            run = MatchRun.begin(header, Timing(entry.lead_ms, entry.window_ms))
+            run = _begin(header, entry)
             yield Step(None, run, None)
             continue
         run.advance(entry.at_ms)
         yield Step(entry, run, _enter(run, entry))
+
+
+def _begin(header: Header, entry: TimingSet) -> MatchRun:
+    try:
+        return MatchRun.begin(header, Timing(entry.lead_ms, entry.window_ms))
+    except (LookupError, ValueError, Rejected) as error:
+        raise ReplayError(f"no match begins like this: {error}") from None
 
 
 def _enter(run: MatchRun, entry: AnyEntry) -> Outcome | None:
@@ -76,7 +87,7 @@ def _enter(run: MatchRun, entry: AnyEntry) -> Outcome | None:
         case TimingSet():
             run.set_timing(Timing(entry.lead_ms, entry.window_ms), entry.at_ms)
         case SeatChanged():
-            run.seat_changed(entry.seat, SeatChange(entry.change), entry.at_ms)
+            _seat(run, entry)
         case Commanded():
             _command(run, entry)
         case Ended():
@@ -86,6 +97,13 @@ def _enter(run: MatchRun, entry: AnyEntry) -> Outcome | None:
     return None
 
 
+def _seat(run: MatchRun, entry: SeatChanged) -> None:
+    try:
+        run.seat_changed(entry.seat, SeatChange(entry.change), entry.at_ms)
+    except (LookupError, ValueError):
+        raise ReplayError(f"seat {entry.seat} cannot be {entry.change!r} at {entry.at_ms} ms") from None
+
+
 def _command(run: MatchRun, entry: Commanded) -> None:
     try:
         command = decode_client(entry.raw)
@@ -93,5 +111,5 @@ def _command(run: MatchRun, entry: Commanded) -> None:
             raise ReplayError(f"a command at {entry.at_ms} ms is not the mode's")
         actor = Actor(SeatNumber(entry.seat), Role(entry.role), entry.credit_cap_ms, entry.error_ms)
         run.apply(actor, command, entry.raw, entry.at_ms)
-    except (ProtocolError, Rejected) as error:
+    except (ProtocolError, Rejected, ValueError) as error:
         raise ReplayError(f"a command at {entry.at_ms} ms does not count: {error}") from None
