@@ -119,7 +119,7 @@ class Table:
         """Cut a seat's connection."""
         return self.put(inputs.Drop(seat=seat))
 
-    def send(self, seat: int, kind: type[Command], *, id: int | None = None, cap: int = 0, **fields: Any) -> Reply:
+    def send(self, seat: int, kind: type[Command], /, *, id: int | None = None, cap: int = 0, **fields: Any) -> Reply:
         """Send a command from a seat under its next id, or the id given."""
         if id is None:
             id = self.ids.get(seat, 1024)
@@ -127,7 +127,7 @@ class Table:
         command = kind(id=id, **fields)
         return self.put(inputs.CommandInput(seat=seat, raw=encode_client(command), credit_cap_ms=cap))
 
-    def do(self, seat: int, kind: type[Command], **fields: Any) -> Reply:
+    def do(self, seat: int, kind: type[Command], /, **fields: Any) -> Reply:
         """Send a command that must be accepted."""
         reply = self.send(seat, kind, **fields)
         assert reply.code is None, f"{kind.__name__} refused: {reply.code} {reply.detail}"
