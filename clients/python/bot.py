@@ -21,7 +21,7 @@ from clients.python.clock import stands_still
 from clients.python.room import Outcome, RoomClient, now_ms
 from clients.python.session import BACKOFF_MAX_MS, BACKOFF_MS, Session
 from protocol.client import SetReady
-from protocol.errors import CLOSE_RULES, CloseCode
+from protocol.errors import CLOSE_RULES, CloseCode, ErrorCode
 from protocol.ids import normalise_room_code
 from protocol.limits import NAME_CHARS_MAX
 from protocol.modes.trivia import TriviaAnswer
@@ -31,6 +31,7 @@ BOTS_MAX: Final = 500
 START_EVERY_MS: Final = 20
 SIGN_IN_TRIES: Final = 8
 NAMES: Final = ("Ada", "Blaise", "Curie", "Darwin", "Euler", "Franklin", "Gauss", "Hopper", "Ibn Sina", "Joule")
+WORTH_ANOTHER_TRY: Final = frozenset({ErrorCode.BUSY, ErrorCode.RATE_LIMITED, ErrorCode.STALE})
 OVER: Final = frozenset({CloseCode.NORMAL, CloseCode.ROOM_CLOSED})
 
 Say = Callable[[str], None]
@@ -86,7 +87,8 @@ class Bot:
                 self._get_ready()
             case events.Turned():
                 self._say(f"{self._name}: refused: {event.code}")
-                self._answered = None if event.code in ("busy", "rate_limited") else self._answered
+                if event.code in WORTH_ANOTHER_TRY:
+                    self._answered = None
             case events.Noticed():
                 self._say(f"{self._name}: told: {event.text or event.code}")
             case events.Away():

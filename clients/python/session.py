@@ -220,7 +220,7 @@ class Session:
         mirror = self.mirror
         if message.resumed and not (mirror.known and mirror.epoch == message.epoch and mirror.n == message.n):
             raise ProtocolError(ProtocolErrorCode.UNEXPECTED, "resumed")
-        same_seat = message.seat == self.seat
+        same_seat = self.seat in (None, message.seat)
         same_stream = not message.resumed or message.audience == self.audience
         self._settled()
         self._resyncing = False
