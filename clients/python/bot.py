@@ -32,6 +32,7 @@ START_EVERY_MS: Final = 20
 SIGN_IN_TRIES: Final = 8
 NAMES: Final = ("Ada", "Blaise", "Curie", "Darwin", "Euler", "Franklin", "Gauss", "Hopper", "Ibn Sina", "Joule")
 WORTH_ANOTHER_TRY: Final = frozenset({ErrorCode.BUSY, ErrorCode.RATE_LIMITED, ErrorCode.STALE})
+RETRY_S: Final = 1.0
 OVER: Final = frozenset({CloseCode.NORMAL, CloseCode.ROOM_CLOSED})
 
 Say = Callable[[str], None]
@@ -49,6 +50,7 @@ class Bot:
         self._random = random
         self._say = say
         self._timer: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self._planned: Decision | None = None
         self._answered: tuple[int, int] | None = None
         self._told: tuple[str, int, str] | None = None
@@ -65,6 +67,8 @@ class Bot:
             return Outcome(0, error.code)
         finally:
             self._cancel()
+            if self._retry is not None:
+                self._retry.cancel()
 
     async def _sign_in(self) -> None:
         for attempt in range(SIGN_IN_TRIES):
@@ -88,7 +92,7 @@ class Bot:
             case events.Turned():
                 self._say(f"{self._name}: refused: {event.code}")
                 if event.code in WORTH_ANOTHER_TRY:
-                    self._answered = None
+                    self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._try_again)
             case events.Noticed():
                 self._say(f"{self._name}: told: {event.text or event.code}")
             case events.Away():
@@ -165,6 +169,10 @@ class Bot:
             reaction_ms=max(0, room - decision.opens_at),
         )
         self.client.wake()
+
+    def _try_again(self) -> None:
+        self._answered = None
+        self._plan()
 
     def _cancel(self) -> None:
         if self._timer is not None:

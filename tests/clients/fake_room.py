@@ -76,7 +76,7 @@ class FakeRoom:
 
     def command(self, peer: "FakePeer", command: Command) -> None:
         self.received.append(command)
-        mark = command.reaction_ms if isinstance(command, TriviaAnswer) else getattr(command, "seat", 0)
+        mark = command.reaction_ms if isinstance(command, TriviaAnswer) else getattr(command, "seat", 1)
         highest = max(self.ids, default=0)
         if command.id in self.ids[-COMMAND_IDS_REMEMBERED:]:
             peer.tell(server.Ack(ids=[command.id]))
