@@ -1,6 +1,7 @@
 """Seeds and commitments (DESIGN §10), as somebody else would compute them."""
 
 import hashlib
+from typing import Any
 
 import msgpack
 import pytest
@@ -38,7 +39,7 @@ def test_the_commitment_is_what_anybody_can_compute() -> None:
 
 @pytest.mark.parametrize("what", ["salt", "seed", "content", "mode", "rules_version", "settings"])
 def test_everything_that_decides_a_match_is_in_the_commitment(what: str) -> None:
-    given = {
+    given: dict[str, Any] = {
         "salt": b"1" * 32,
         "seed": b"2" * 32,
         "content": [ITEM],
@@ -46,7 +47,7 @@ def test_everything_that_decides_a_match_is_in_the_commitment(what: str) -> None
         "rules_version": 1,
         "settings": {"questions": 3},
     }
-    other = {
+    other: dict[str, Any] = {
         "salt": b"3" * 32,
         "seed": b"3" * 32,
         "content": [{**ITEM, "right": 1}],

@@ -1,6 +1,7 @@
 """The match log: what it holds, that it replays, that it is bounded; and the sealed result."""
 
 import zlib
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -84,7 +85,7 @@ def header() -> Header:
     return read(RESULT.log)[0]
 
 
-def stored(head: Header, entries: list[logs.AnyEntry]) -> bytes:
+def stored(head: Header, entries: Sequence[logs.AnyEntry]) -> bytes:
     """Return a log of the tests' own making."""
     log = MatchLog.begin(head)
     for entry in entries:

@@ -1,5 +1,7 @@
 """The rules of trivia, one at a time, at a table of people."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -22,14 +24,14 @@ WINDOW = 250
 LEAD = 300
 
 
-def table(people: int = 3, **settings: object) -> Table:
+def table(people: int = 3, **settings: Any) -> Table:
     """Return a table whose match has begun: its first question is announced."""
     made = Table(people=people, **settings)
     made.start()
     return made
 
 
-def opened(people: int = 3, **settings: object) -> Table:
+def opened(people: int = 3, **settings: Any) -> Table:
     """Return a table whose first question is open."""
     made = table(people, **settings)
     made.run_to("open")
@@ -41,7 +43,7 @@ def opened(people: int = 3, **settings: object) -> Table:
 
 def test_a_match_goes_through_its_stages_in_order() -> None:
     at = opened()
-    stages = []
+    stages: list[str] = []
     for _ in range(40):
         if at.phase == "results":
             break
@@ -108,6 +110,18 @@ def test_late_arrivals_count_for_the_window_measured_within_its_bounds(measured:
     at.start()
     at.run_to("closing")
     assert at.game["until"] - at.game["question"]["closes_at"] == window
+
+
+def test_a_longer_lead_measured_after_the_announcement_waits_for_the_next_question() -> None:
+    at = Table(people=2)
+    at.put(inputs.Measure(lead_ms=100, window_ms=100))
+    at.start()
+    opens_at = at.game["question"]["opens_at"]
+    at.wait(opens_at - 150 - at.now)
+    at.put(inputs.Measure(lead_ms=300, window_ms=100))
+    due = at.room.next_deadline()
+    assert due is not None
+    assert due - at.at == 50, "no deadline lies in the past"
 
 
 def test_a_measurement_after_the_text_is_in_force_from_the_next_question() -> None:

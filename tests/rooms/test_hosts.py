@@ -1,5 +1,7 @@
 """Who is host, and who is next."""
 
+from typing import Any
+
 import pytest
 
 from gameserver.rooms import inputs
@@ -132,7 +134,7 @@ HOST_ONLY = [
 
 
 @pytest.mark.parametrize(("kind", "fields"), HOST_ONLY, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_player_may_not_do_what_hosts_do(kind: type[client.Command], fields: dict[str, object]) -> None:
+def test_a_player_may_not_do_what_hosts_do(kind: type[client.Command], fields: dict[str, Any]) -> None:
     at = Table(people=3)
     refused(at.send(2, kind, **fields), ErrorCode.NOT_ALLOWED)
 

@@ -1,5 +1,7 @@
 """When the room clock stands still (law 11): pausing, regrouping, counting in."""
 
+from typing import Any
+
 import pytest
 
 from gameserver.rooms import inputs
@@ -10,7 +12,7 @@ from protocol.modes.trivia import TriviaAnswer
 from tests.support.rooms import Table, refused
 
 
-def opened(people: int = 3, **settings: object) -> Table:
+def opened(people: int = 3, **settings: Any) -> Table:
     """Return a table whose first question has been open for two seconds."""
     at = Table(people=people, **settings)
     at.start()

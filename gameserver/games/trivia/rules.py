@@ -87,11 +87,14 @@ class Trivia:
         return state
 
     def set_timing(self, state: TriviaState, timing: Timing) -> None:
-        """Take over L and W; in force from the next question whose text has not been told."""
+        """Take over L and W; in force from the next question whose text has not been told.
+
+        For the question announced already L may only shrink: a longer one might want its text told in the past.
+        """
         state.next_lead_ms = _clamp(timing.lead_ms, LEAD_MS)
         state.next_window_ms = _clamp(timing.window_ms, WINDOW_MS)
         if state.stage is Stage.ANNOUNCED:
-            self._take_timing(state)
+            self._take_timing(state, min(state.next_lead_ms, state.lead_ms))
 
     def seat_changed(self, state: TriviaState, seat: SeatNumber, change: SeatChange, at_ms: int) -> Events:
         """Take note of who is there. The question goes on when nobody is left to wait for."""
@@ -288,11 +291,11 @@ class Trivia:
         state.closes_at = state.opens_at + state.settings.seconds * 1_000
         state.answers = {}
         state.fastest = None
-        self._take_timing(state)
+        self._take_timing(state, state.next_lead_ms)
         views.forget(state, "question", "reveal")
 
-    def _take_timing(self, state: TriviaState) -> None:
-        state.lead_ms, state.window_ms = state.next_lead_ms, state.next_window_ms
+    def _take_timing(self, state: TriviaState, lead_ms: int) -> None:
+        state.lead_ms, state.window_ms = lead_ms, state.next_window_ms
         state.until = state.opens_at - state.lead_ms
 
     def _count_waiting(self, state: TriviaState, at_ms: int) -> None:
