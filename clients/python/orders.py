@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from protocol import client, limits
-from protocol.client import Command
+from protocol import limits
+from protocol.client import Command, RoomCommand
 from protocol.errors import ErrorCode
 
 WAITING_MAX: Final = 256
@@ -21,18 +21,6 @@ RECORDED_MAX: Final = 100_000
 
 THAW_RETRY_MS: Final = 1_000
 """After FROZEN without any change of the view: look again."""
-
-ALLOWED_STANDING_STILL: Final[frozenset[type[Command]]] = frozenset(
-    {
-        client.Leave,
-        client.Unpause,
-        client.EndMatch,
-        client.Kick,
-        client.Lock,
-        client.HandOver,
-        client.SetCoHost,
-    }
-)
 
 
 class TooManyOrders(Exception):  # noqa: N818 - it says what is the matter
@@ -111,7 +99,7 @@ class Orders:
         kept: list[Order] = []
         while self._waiting and len(self._sent) < limits.UNANSWERED_COMMANDS_MAX:
             order = self._waiting.popleft()
-            if held and order.kind not in ALLOWED_STANDING_STILL:
+            if held and not issubclass(order.kind, RoomCommand):  # what a standing room takes need not wait
                 kept.append(order)
                 continue
             self._sent[self._next_id] = order
