@@ -33,6 +33,7 @@ class Journal(msgspec.Struct, frozen=True):
 
     base: bytes
     inputs: list[bytes]
+    then_advance: bool = False  # what failed was the room's next deadline
 
 
 def read_journal(content: bytes) -> Journal | None:
@@ -47,7 +48,8 @@ def read_journal(content: bytes) -> Journal | None:
         saved = msgspec.msgpack.decode(content, type=SavedFault)
     except msgspec.DecodeError:
         return None
-    return Journal(saved.base, [*saved.tail, *([saved.failed] if saved.failed else [])])
+    failed = [saved.failed] if saved.failed else []
+    return Journal(saved.base, [*saved.tail, *failed], then_advance=saved.where == "advance")
 
 
 def replay_journal(journal: Journal, out: TextIO) -> Room:
@@ -70,6 +72,12 @@ def replay_journal(journal: Journal, out: TextIO) -> Room:
         out.write(f"{answer:<20}{room.phase:<10}{room.state_hash().hex()}\n")
     if room is None:
         raise Unreadable("the journal is empty")
+    due = room.next_deadline() if journal.then_advance else None
+    if due is not None:
+        out.write(f"{due:>12}  {'deadline':<34}")
+        out.flush()
+        room.advance(due)
+        out.write(f"{room.phase:<10}{room.state_hash().hex()}\n")
     return room
 
 
