@@ -14,7 +14,9 @@ from asyncpg.pool import PoolConnectionProxy
 
 from httpapi.limits import DATABASE_POOL_MAX, DATABASE_S_MAX
 
-Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+"""Text, because these classes take parameters in their stubs only."""
+
 Row = asyncpg.Record
 
 RETRY_AFTER_S: Final = 1.0
