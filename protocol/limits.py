@@ -52,9 +52,11 @@ TABLE: Final[dict[str, Limit]] = {
     "string": Limit(STR_BYTES_MAX, "bytes", "closed with PROTOCOL_ERROR (1002)"),
     "binary": Limit(BIN_BYTES_MAX, "bytes", "closed with PROTOCOL_ERROR (1002)"),
     "nesting": Limit(DEPTH_MAX, "levels", "closed with PROTOCOL_ERROR (1002)"),
-    "name": Limit(NAME_CHARS_MAX, "characters", "closed with PROTOCOL_ERROR (1002)"),
+    "name": Limit(NAME_CHARS_MAX, "characters", "HTTP 422"),
     "chat text": Limit(CHAT_CHARS_MAX, "characters", "closed with PROTOCOL_ERROR (1002)"),
-    "unanswered commands": Limit(UNANSWERED_COMMANDS_MAX, "commands a seat", "refused RATE_LIMITED"),
+    "unanswered commands": Limit(
+        UNANSWERED_COMMANDS_MAX, "commands a seat", "keep further ones; beyond 32 closed with RATE_LIMITED (4008)"
+    ),
     "messages": Limit(MESSAGES_PER_S, "messages a second (burst 40)", "closed with RATE_LIMITED (4008)"),
     "control frames": Limit(CONTROL_FRAMES_PER_S_MAX, "frames a second", "connection aborted"),
     "time to Hello": Limit(HELLO_S_MAX, "seconds", "closed with HELLO_TIMEOUT (4002)"),
