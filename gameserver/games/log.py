@@ -135,7 +135,7 @@ def _digest(previous: bytes, packed: bytes) -> bytes:
 
 def compress(whole: bytes) -> bytes:
     """Return the log as it is stored; empty stays empty."""
-    return zlib.compress(whole, 6) if whole else b""
+    return zlib.compress(whole, 3) if whole else b""
 
 
 def inflate(packed: bytes) -> bytes:

@@ -23,12 +23,14 @@ from gameserver.games.mode import (
 from gameserver.games.registry import MODES
 from gameserver.games.rng import Rng
 from protocol.bus import MatchResult
-from protocol.codec import canonical
 from protocol.ids import ModeId, SeatNumber
 from protocol.modes.base import ModeCommand
 from protocol.types import View
 
 RESULT_DIGEST_BYTES: Final = 32
+
+_canonical = msgspec.msgpack.Encoder(order="sorted").encode
+"""The same bytes as ``protocol.codec.canonical`` (a test says so), several times as fast for a big result."""
 
 
 class MatchState(Struct):
@@ -104,12 +106,10 @@ class MatchRun:
         """Return the outcome once the match is over."""
         return self.mode.outcome(self.state.game)
 
-    def end(self, at_ms: int, *, abandoned: bool) -> Outcome:
-        """Close the log and return the outcome; the standing so far when ``abandoned``."""
-        self.log.add(Ended(at_ms, abandoned))
-        outcome = self.mode.abandon(self.state.game, at_ms) if abandoned else self.mode.outcome(self.state.game)
-        assert outcome is not None
-        return outcome
+    def end(self, at_ms: int, outcome: Outcome | None) -> Outcome:
+        """Close the log and return the outcome; None given: the match is abandoned, with the standing so far."""
+        self.log.add(Ended(at_ms, outcome is None))
+        return outcome if outcome is not None else self.mode.abandon(self.state.game, at_ms)
 
     def public_view(self, audience: Audience) -> View:
         """Return what the audience sees."""
@@ -129,8 +129,6 @@ def seal(result: MatchResult, whole_log: bytes) -> MatchResult:
 
 
 def result_digest(result: MatchResult, whole_log: bytes) -> bytes:
-    """Return BLAKE2b-256 over the canonical MessagePack of all other fields, the log uncompressed."""
-    fields = msgspec.to_builtins(result, builtin_types=(bytes,))
-    fields["log"] = whole_log
-    del fields["digest"]
-    return hashlib.blake2b(canonical(fields), digest_size=RESULT_DIGEST_BYTES).digest()
+    """Return BLAKE2b-256 over the result's canonical MessagePack, the log uncompressed and the digest empty."""
+    packed = _canonical(msgspec.structs.replace(result, log=whole_log, digest=b""))
+    return hashlib.blake2b(packed, digest_size=RESULT_DIGEST_BYTES).digest()

@@ -91,9 +91,10 @@ def _enter(run: MatchRun, entry: AnyEntry) -> Outcome | None:
         case Commanded():
             _command(run, entry)
         case Ended():
-            if not entry.abandoned and run.outcome() is None:
+            outcome = None if entry.abandoned else run.outcome()
+            if outcome is None and not entry.abandoned:
                 raise ReplayError("the match is not over where its log says so")
-            return run.end(entry.at_ms, abandoned=entry.abandoned)
+            return run.end(entry.at_ms, outcome)
     return None
 
 

@@ -7,7 +7,7 @@ import msgspec
 from gameserver.games import fairness
 from gameserver.games.log import Header
 from gameserver.games.match import MatchRun, seal
-from gameserver.games.mode import Mode, PlayingSeat, Rejected, Timing
+from gameserver.games.mode import Mode, Outcome, PlayingSeat, Rejected, Timing
 from gameserver.games.registry import MODES
 from gameserver.rooms import inputs, standstill
 from gameserver.rooms.core import Core
@@ -179,29 +179,33 @@ def measure(core: Core, measured: inputs.Measure, at_ms: int) -> Reply:
 
 def settle(core: Core, at_ms: int) -> None:
     """End the match when its rules say that it is over."""
-    if core.run is not None and core.run.outcome() is not None:
-        _finish(core, Turn.OVER, at_ms)
+    if core.run is None:
+        return
+    outcome = core.run.outcome()
+    if outcome is not None:
+        _finish(core, Turn.OVER, at_ms, outcome)
 
 
 def end_if_deserted(core: Core, at_ms: int) -> None:
     """End the match when nobody of it is left in the room."""
     match = core.state.match
     if match is not None and not any(number in core.state.seats for number in match.roster):
-        _finish(core, Turn.END, at_ms)
+        _finish(core, Turn.END, at_ms, None)
 
 
 def end(core: Core, at_ms: int) -> None:
     """End the match before its time. Raises ``Rejected``."""
     after(core.state.phase, Turn.END)
-    _finish(core, Turn.END, at_ms)
+    _finish(core, Turn.END, at_ms, None)
 
 
-def _finish(core: Core, turn: Turn, at_ms: int) -> None:
+def _finish(core: Core, turn: Turn, at_ms: int, over: Outcome | None) -> None:
+    """Turn the match into a result that waits to be recorded. ``over`` is None when it ends before its time."""
     run, match = core.playing()
     state = core.state
-    abandoned = turn is Turn.END
+    abandoned = over is None
     ended_ms = core.now(at_ms)
-    outcome = run.end(ended_ms, abandoned=abandoned)
+    outcome = run.end(ended_ms, over)
     players = [
         msgspec.structs.replace(row, user=match.roster[row.seat].user, name=match.roster[row.seat].name)
         for row in outcome.players
@@ -292,7 +296,7 @@ def close(core: Core, at_ms: int) -> Reply:
     state = core.state
     after(state.phase, Turn.CLOSE)
     if state.phase is Phase.MATCH:
-        _finish(core, Turn.END, at_ms)
+        _finish(core, Turn.END, at_ms, None)
     state.phase = after(state.phase, Turn.CLOSE)
     state.starting = None
     core.touch()

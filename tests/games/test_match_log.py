@@ -1,5 +1,6 @@
 """The match log: what it holds, that it replays, that it is bounded; and the sealed result."""
 
+import hashlib
 import zlib
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from gameserver.games.match import result_digest, seal
 from gameserver.games.replay import OtherRules, ReplayError, replay
 from protocol import client
 from protocol.bus import MatchResult
+from protocol.codec import canonical
 from tests.support.rooms import ENTROPY, Table, questions
 
 
@@ -62,6 +64,12 @@ def test_a_log_names_nobody() -> None:
 def test_the_same_match_gives_the_same_digest() -> None:
     assert played().digest == RESULT.digest
     assert result_digest(RESULT, logs.inflate(RESULT.log)) == RESULT.digest
+
+
+def test_the_digest_is_over_canonical_messagepack() -> None:
+    whole = logs.inflate(RESULT.log)
+    packed = canonical(msgspec.structs.replace(RESULT, log=whole, digest=b""))
+    assert hashlib.blake2b(packed, digest_size=32).digest() == RESULT.digest
 
 
 @pytest.mark.parametrize(
