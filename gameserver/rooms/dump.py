@@ -67,10 +67,10 @@ def upgrade(schema: int, packed: bytes) -> bytes:
     """Return the packed state in today's schema. Raises ``DumpError``."""
     if schema == SCHEMA:
         return packed
+    if not all(known in UPGRADES for known in range(schema, SCHEMA)) or schema > SCHEMA:
+        raise DumpError(f"schema {schema} is not known here")
     state = msgspec.msgpack.decode(packed)
     while schema != SCHEMA:
-        if schema not in UPGRADES:
-            raise DumpError(f"schema {schema} is not known here")
         state = UPGRADES[schema](state)
         schema += 1
     return _pack(state)

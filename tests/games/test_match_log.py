@@ -13,7 +13,7 @@ from gameserver.games.match import result_digest, seal
 from gameserver.games.replay import OtherRules, ReplayError, replay
 from protocol import client
 from protocol.bus import MatchResult
-from protocol.codec import canonical
+from protocol.codec import canonical, encode_client
 from tests.support.rooms import ENTROPY, Table, questions
 
 
@@ -151,6 +151,14 @@ def test_a_log_of_other_rules_is_not_replayed() -> None:
         pytest.param(
             lambda entries: [entries[0], Commanded(3_001, 1, "player", 0, 0, b"\xc1"), *entries[1:]],
             id="a command nobody can read",
+        ),
+        pytest.param(
+            lambda entries: [
+                entries[0],
+                Commanded(3_001, 1, "player", 0, 0, encode_client(client.ResyncAsk())),
+                *entries[1:],
+            ],
+            id="a message that is no command",
         ),
         pytest.param(
             lambda entries: [entries[0], logs.SeatChanged(3_001, 1, "flying"), *entries[1:]], id="a change nobody knows"

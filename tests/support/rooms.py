@@ -173,7 +173,7 @@ class Table:
     @property
     def stage(self) -> str:
         """The match's stage; empty when none runs."""
-        return str(self.view["game"]["stage"]) if "game" in self.view else ""
+        return str(self.view.get("game", {}).get("stage", ""))
 
     @property
     def now(self) -> int:
