@@ -1,7 +1,5 @@
 """A room takes any mode: one without content, with views that differ by audience, for three at most."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from gameserver.games.mode import Audience
@@ -17,9 +15,8 @@ from tests.support.rooms import Table, refused
 
 
 @pytest.fixture(autouse=True)
-def _coin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _coin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MODES, Coin.id, Coin())
-    yield
 
 
 def coin_table(people: int) -> Table:
