@@ -330,8 +330,7 @@ class Session:
         self._outgoing.append(encode_client(message, self.wire))
 
     def _drop_connection(self) -> None:
-        if self.phase is not Phase.OVER:
-            self.phase = Phase.AWAY
+        self.phase = Phase.AWAY
         self._outgoing.clear()
         self._farewell = None
         self._resyncing = False
