@@ -1,5 +1,6 @@
 """Room codes, shards, Redis keys and errors."""
 
+import inspect
 import zlib
 
 import msgspec
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from protocol import golden, keys
 from protocol.errors import ProtocolError, ProtocolErrorCode
-from protocol.ids import ROOM_ALPHABET, ROOM_CODE_LENGTH, RoomCode, ShardId, UserId, normalise_room_code, shard_of
+from protocol.ids import ROOM_ALPHABET, ROOM_CODE_LENGTH, RoomCode, ShardId, normalise_room_code, shard_of
 from protocol.tickets import ISSUER, TicketClaims
 
 codes = st.text(st.sampled_from(ROOM_ALPHABET), min_size=ROOM_CODE_LENGTH, max_size=ROOM_CODE_LENGTH)
@@ -56,15 +57,22 @@ def test_the_keys_of_a_shard_share_a_slot() -> None:
     assert all("{s:7}" in name for name in names)
 
 
-def test_other_keys_carry_what_they_are_about() -> None:
-    assert keys.room_card(RoomCode("BCDF23")) == "arena:room:BCDF23"
-    assert keys.ws_connections(RoomCode("BCDF23")) == "arena:ws_connections:BCDF23"
-    assert keys.ticket("j") == "arena:ticket:j"
-    assert keys.user_channel(UserId("u")) == "arena:user:u"
-    assert keys.rate_limit("who", "what") == "arena:rate_limit:who:what"
-    assert keys.user_copy(UserId("u")).startswith("arena:")
-    assert keys.room_people(RoomCode("BCDF23")).startswith("arena:")
-    assert keys.packs("trivia") == "arena:packs:trivia"
+def all_keys(text: str, number: int) -> list[str]:
+    """Return what every function of the key layout makes of the same arguments."""
+    made = []
+    for function in vars(keys).values():
+        if inspect.isfunction(function) and function.__module__ == keys.__name__:
+            kinds = [parameter.annotation for parameter in inspect.signature(function).parameters.values()]
+            made.append(function(*(number if kind in (ShardId, int) else text for kind in kinds)))
+    return made
+
+
+def test_no_two_keys_are_one() -> None:
+    names = all_keys("BCDF23", 7)
+    assert len(names) > 12
+    assert len(set(names)) == len(names)
+    assert all(name.startswith(f"{keys.PREFIX}:") for name in names)
+    assert not set(names) & set(all_keys("GHJK45", 8)), "a key carries what it is about"
 
 
 def test_a_ticket_is_for_one_audience_and_holds_nothing_else() -> None:
