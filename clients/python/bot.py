@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TextIO
 
 from clients.python import events
 from clients.python.api import Api, ApiError
@@ -35,20 +35,25 @@ WORTH_ANOTHER_TRY: Final = frozenset({ErrorCode.BUSY, ErrorCode.RATE_LIMITED, Er
 RETRY_S: Final = 1.0
 OVER: Final = frozenset({CloseCode.NORMAL, CloseCode.ROOM_CLOSED})
 
-Say = Callable[[str], None]
+
+class Voice(NamedTuple):
+    """Where a bot's lines go."""
+
+    say: Callable[[str], None]  # what happens
+    complain: Callable[[str], None]  # what went wrong
 
 
 class Bot:
     """One bot in one room."""
 
     def __init__(
-        self, *, api: Api, code: str, name: str, brain: Brain, random: Random, say: Say, wire: WireFormat
+        self, *, api: Api, code: str, name: str, brain: Brain, random: Random, voice: Voice, wire: WireFormat
     ) -> None:
         self._name = name
         self._api = api
         self._brain = brain
         self._random = random
-        self._say = say
+        self._say, self._complain = voice
         self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._planned: Decision | None = None
@@ -63,7 +68,7 @@ class Bot:
             await self._sign_in()
             return await self.client.run()
         except ApiError as error:
-            self._say(f"{self._name}: cannot sign in: {error}")
+            self._complain(f"{self._name}: cannot sign in: {error}")
             return Outcome(0, error.code)
         finally:
             self._cancel()
@@ -98,7 +103,8 @@ class Bot:
             case events.Away():
                 self._say(f"{self._name}: connection lost ({event.code}), again in {event.wait_ms} ms")
             case events.Ended():
-                self._say(f"{self._name}: {_farewell(event)}")
+                tell = self._say if event.code in OVER else self._complain
+                tell(f"{self._name}: {_farewell(event)}")
         self._tell_progress()
         self._plan()
 
@@ -247,7 +253,7 @@ def name_of(base: str | None, number: int, count: int) -> str:
     return base[: NAME_CHARS_MAX - len(suffix)] + suffix
 
 
-async def play(options: argparse.Namespace, knowledge: Knowledge, say: Say) -> int:
+async def play(options: argparse.Namespace, knowledge: Knowledge, voice: Voice) -> int:
     """Run the bots; return the exit code."""
     random = Random(options.seed)  # noqa: S311 - play, not secrets
     bots: list[Bot] = []
@@ -260,7 +266,7 @@ async def play(options: argparse.Namespace, knowledge: Knowledge, say: Say) -> i
                 name=name_of(options.name, number, options.count),
                 brain=Brain(skill=options.skill, random=own, knowledge=knowledge),
                 random=own,
-                say=say,
+                voice=voice,
                 wire=WireFormat.JSON if options.json else WireFormat.MSGPACK,
             )
         )
@@ -301,10 +307,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def say(line: str) -> None:
         if not options.quiet:
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+            _write(sys.stdout, line)
 
-    return asyncio.run(play(options, knowledge, say))
+    return asyncio.run(play(options, knowledge, Voice(say, lambda line: _write(sys.stderr, line))))
+
+
+def _write(stream: TextIO, line: str) -> None:
+    stream.write(f"{line}\n")
+    stream.flush()
 
 
 if __name__ == "__main__":

@@ -30,12 +30,19 @@ class Run:
     def __init__(self, server: FakeServer, *arguments: str) -> None:
         self.server = server
         self.lines: list[str] = []
+        self.complaints: list[str] = []
         self.options = bot.parser().parse_args(["--server", server.address, "--room", "bcd-f23", *arguments])
-        self.task = asyncio.create_task(bot.play(self.options, KNOWLEDGE, self.say), name="bots")
+        self.task = asyncio.create_task(
+            bot.play(self.options, KNOWLEDGE, bot.Voice(self.say, self.complain)), name="bots"
+        )
 
     def say(self, line: str) -> None:
         self.lines.append(line)
         self.server.happened.set()
+
+    def complain(self, line: str) -> None:
+        self.complaints.append(line)
+        self.say(line)
 
     async def says(self, part: str, times: int = 1) -> None:
         await self.server.until(lambda: sum(part in line for line in self.lines) >= times)
@@ -95,6 +102,7 @@ async def test_a_match_and_a_rematch(wire: tuple[str, ...]) -> None:
         assert sum("begins, 3 questions" in line for line in run.lines) == 2
         assert await run.end() == 0
         assert run.lines[-1] == "Robo: The room is closed. (room_closed)"
+        assert run.complaints == []
 
 
 async def test_a_broken_line_in_a_question() -> None:
@@ -180,7 +188,7 @@ async def test_a_room_that_is_not_there() -> None:
         run = Run(server)
         async with asyncio.timeout(10):
             assert await run.task == 1
-        assert run.lines == ["Ada bot: cannot play: room_not_found"]
+        assert run.complaints == ["Ada bot: cannot play: room_not_found"]
 
 
 async def test_signing_in_is_tried_again_while_there_is_hope(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +198,7 @@ async def test_signing_in_is_tried_again_while_there_is_hope(monkeypatch: pytest
         run = Run(server)
         async with asyncio.timeout(10):
             assert await run.task == 1
-        assert run.lines == ["Ada bot: cannot sign in: forbidden (403)"]
+        assert run.complaints == ["Ada bot: cannot sign in: forbidden (403)"]
         assert len(server.requests) == 2
 
 
@@ -249,9 +257,10 @@ def test_help_says_what_skill_is(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Any] = []
 
-    async def play(options: Any, knowledge: Any, say: bot.Say) -> int:
+    async def play(options: Any, knowledge: Any, voice: bot.Voice) -> int:
         told.append(knowledge)
-        say("a line")
+        voice.say("a line")
+        voice.complain("a complaint")
         return 3
 
     monkeypatch.setattr(bot, "play", play)
@@ -260,4 +269,6 @@ def test_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert bot.main(["--room", "BCDF23", "--knowledge", str(bank)]) == 3
     assert bot.main(["--room", "BCDF23", "--quiet"]) == 3
     assert told == [{"a": "True"}, {}]
-    assert capsys.readouterr().out == "a line\n"
+    printed = capsys.readouterr()
+    assert printed.out == "a line\n"
+    assert printed.err == "a complaint\n" * 2
