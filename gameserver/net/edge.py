@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -49,6 +50,7 @@ class Edge:
     __slots__ = (
         "_numbers",
         "admission",
+        "clock",
         "counters",
         "directory",
         "draining",
@@ -83,8 +85,10 @@ class Edge:
         gate: Gate,
         admission: Admission,
         counters: Counters,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.loop = loop
+        self.clock = clock  # monotonic seconds; finer than uvloop's own, which stands still during a turn
         self.hub = hub
         self.lobby = lobby
         self.directory = directory
@@ -95,7 +99,7 @@ class Edge:
         self.gate = gate
         self.admission = admission
         self.counters = counters
-        self.wheel = Wheel(loop, limits)
+        self.wheel = Wheel(loop, limits, clock)
         self.sockets: set[Socket] = set()
         self.links: dict[tuple[str, int], LineMeter] = {}  # by what doors call a public socket
         self.tasks: set[asyncio.Task[None]] = set()  # at most one a socket in ADMIT

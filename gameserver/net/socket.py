@@ -8,7 +8,6 @@ be in the middle of its own fan-out.
 
 import asyncio
 import socket as sockets
-from time import monotonic
 from typing import Final, cast
 
 from gameserver.net.edge import Edge
@@ -184,7 +183,7 @@ class Socket(Handshake):
     def _charge(self) -> bool:
         """Take one message from the allowance; False: there was none, and the connection is being closed."""
         edge = self._edge
-        now = monotonic()
+        now = edge.clock()
         due = (self._due if self._due > now else now) + edge.message_interval_s
         if due - now > edge.message_slack_s:
             self.close(CloseCode.RATE_LIMITED, after_ms=1000)
@@ -200,7 +199,7 @@ class Socket(Handshake):
         """Take one control frame from the allowance; False: there was none, and the connection is cut."""
         self._edge.counters.control_in += 1
         per_s = self._edge.limits.control_per_s
-        now = monotonic()
+        now = self._now()
         due = max(self._control_due, now) + 1.0 / per_s
         if due - now > 1.0:
             self.cut("control_flood")
@@ -210,11 +209,11 @@ class Socket(Handshake):
 
     # ---- the wheel ----------------------------------------------------------------------------------
 
-    def ping(self, nonce: bytes, now: float) -> bool:
+    def ping(self, nonce: bytes) -> bool:
         """Send a ping, unless it would have to wait behind unsent bytes: its round trip would mean nothing."""
         if not self._clear:
             return False
-        self._nonce, self._pinged_at = nonce, now
+        self._nonce, self._pinged_at = nonce, self._now()
         self._transport.write(_PING + nonce)
         return True
 
@@ -292,7 +291,7 @@ class Socket(Handshake):
             member.gone()
 
     def _now(self) -> float:
-        return self._edge.loop.time()
+        return self._edge.clock()
 
     def _is_open(self) -> bool:
         return self._phase is Phase.OPEN or self._phase is Phase.HELLO

@@ -7,6 +7,7 @@ An idle connection is therefore looked at twice in ten seconds.
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from typing import Protocol
 
 from gameserver.net.limits import EdgeLimits
@@ -17,7 +18,7 @@ NONCE_BYTES = 8
 class Rider(Protocol):
     """What the wheel asks of a connection."""
 
-    def ping(self, nonce: bytes, now: float) -> bool:
+    def ping(self, nonce: bytes) -> bool:
         """Send a ping; False when it cannot take one now (then no pong is expected)."""
 
     def awaits(self, nonce: bytes) -> bool:
@@ -31,10 +32,11 @@ class Rider(Protocol):
 
 
 class Wheel:
-    """Turns while started. ``now`` is the loop's monotonic time."""
+    """Turns while started. ``clock`` tells monotonic seconds."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: EdgeLimits) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: EdgeLimits, clock: Callable[[], float]) -> None:
         self._loop = loop
+        self._clock = clock
         self._step_s = limits.sweep_s
         slots = max(1, round(limits.ping_every_s / limits.sweep_s))
         self._patience = min(max(1, round(limits.pong_within_s / limits.sweep_s)), slots)
@@ -58,7 +60,7 @@ class Wheel:
         """Ping the connection now and from then on; returns its slot, for ``remove``."""
         slot = self._turn % len(self._slots)
         self._slots[slot].add(rider)
-        self._ping(rider, secrets.token_bytes(NONCE_BYTES), self._loop.time())
+        self._ping(rider, secrets.token_bytes(NONCE_BYTES))
         return slot
 
     def remove(self, rider: Rider, slot: int) -> None:
@@ -72,14 +74,14 @@ class Wheel:
         self._watched.add(rider)
 
     def _run(self, due: float) -> None:
-        now = self._loop.time()
         # After a stall the wheel does not hurry: pings would bunch up, and nobody could have answered.
-        following = max(due + self._step_s, now)
+        following = max(due + self._step_s, self._loop.time())
         self._timer = self._loop.call_at(following, self._run, following)
-        self.step(now)
+        self.step()
 
-    def step(self, now: float) -> None:
+    def step(self) -> None:
         """Turn by one slot. A connection may be removed by what is asked of it."""
+        now = self._clock()
         for rider in tuple(self._watched):
             if not rider.sweep(now):
                 self._watched.discard(rider)
@@ -93,8 +95,8 @@ class Wheel:
         if riders:
             nonces = secrets.token_bytes(NONCE_BYTES * len(riders))
             for place, rider in enumerate(riders):
-                self._ping(rider, nonces[place * NONCE_BYTES : (place + 1) * NONCE_BYTES], now)
+                self._ping(rider, nonces[place * NONCE_BYTES : (place + 1) * NONCE_BYTES])
 
-    def _ping(self, rider: Rider, nonce: bytes, now: float) -> None:
-        if rider.ping(nonce, now):
+    def _ping(self, rider: Rider, nonce: bytes) -> None:
+        if rider.ping(nonce):
             self._due[(self._turn + self._patience) % len(self._due)].append((rider, nonce))
