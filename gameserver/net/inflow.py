@@ -125,6 +125,8 @@ class Inflow(Outflow):
                 # take it for an error.
                 self._fragments = None
                 self._wire.current_size = None
+        elif not self._is_open():
+            return  # after our own close only the peer's close matters
         elif not frame[0] & 0x80 and not self._charge_fragment():
             return  # a final frame is charged as the message it completes
         self._wire.receive_data(frame)

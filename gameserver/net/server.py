@@ -25,7 +25,7 @@ _log = logs.get("edge")
 
 
 class Listener:
-    """A node's open port. Built by ``serve``; its owner calls ``drain`` or ``close``, once."""
+    """A node's open port. Built by ``serve``; its owner calls ``drain`` or ``close``."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Listener:
         self._server = server
         self._doors = doors
         self._links = links
+        self._closed = False
 
     @property
     def port(self) -> int:
@@ -73,7 +74,10 @@ class Listener:
         await self.close()
 
     async def close(self) -> None:
-        """Cut what is left and free the ports."""
+        """Cut what is left and free the ports; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
         self.stop_accepting()
         if self._doors is not None:
             self._doors.close()

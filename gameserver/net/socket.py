@@ -8,6 +8,7 @@ be in the middle of its own fan-out.
 
 import asyncio
 import socket as sockets
+import struct
 from typing import Final, cast
 
 from gameserver.net.edge import Edge
@@ -30,6 +31,7 @@ FAILURES: Final = frozenset({CloseCode.BAD_TICKET, CloseCode.ROOM_NOT_FOUND, Clo
 
 _PING: Final = b"\x89\x08"  # a ping frame's header for a nonce of eight bytes
 _REASON_BYTES_MAX: Final = 120
+_RESET: Final = struct.pack("ii", 1, 0)  # struct linger: on, for 0 s
 _TCP_INFO: Final = getattr(sockets, "TCP_INFO", None)  # Linux only
 
 
@@ -235,9 +237,9 @@ class Socket(Handshake):
         self.meter.pong(now - self._pinged_at, now)
 
     def _read_tcp(self) -> None:
-        if _TCP_INFO is None:
-            return
         socket = self._transport.get_extra_info("socket")
+        if _TCP_INFO is None or socket is None:
+            return
         times = read_tcp_info(socket.getsockopt(sockets.IPPROTO_TCP, _TCP_INFO, TCP_INFO_BYTES))
         if times is not None:
             self.meter.tcp(times)
@@ -268,6 +270,10 @@ class Socket(Handshake):
         self._drop_outbox()
         if self._phase is not Phase.CLOSING:
             self._end()
+        socket = self._transport.get_extra_info("socket")
+        if socket is not None:
+            # A reset: the kernel, too, forgets what the peer never read.
+            socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, _RESET)
         self._transport.abort()
 
     def _wire_ended(self) -> None:

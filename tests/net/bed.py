@@ -1,6 +1,7 @@
 """What tests of the edge stand on: a hub and a directory that remember, a clock by hand, a client of bare frames."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -433,11 +434,11 @@ class Client:
             self.writer.close()
 
 
-async def dial(port: int, asked: bytes | None = None) -> Client:
-    """Connect, send the request and read the head of the answer."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(asked if asked is not None else request(token=ticket()))
-    return await Client(reader, writer).read_head()
+async def eventually(condition: Callable[[], object]) -> None:
+    """Wait until something holds that tells nobody when it changes."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.001)
 
 
 class Node:
@@ -448,6 +449,19 @@ class Node:
         self.hub = hub
         self.lobby = lobby
         self.directory = directory
+        self.clients: list[Client] = []
+
+    async def knock(self, sent: bytes = b"") -> Client:
+        """Connect and send bytes."""
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+        client.writer.write(sent)
+        self.clients.append(client)
+        return client
+
+    async def dial(self, asked: bytes | None = None) -> Client:
+        """Connect, send the request (a good one by default) and read the head of the answer."""
+        client = await self.knock(request(token=ticket()) if asked is None else asked)
+        return await client.read_head()
 
     @property
     def port(self) -> int:
@@ -455,7 +469,7 @@ class Node:
 
     async def join(self, *headers: tuple[str, str]) -> tuple[Client, FakeMember]:
         """Open a connection with a ticket and say Hello."""
-        client = await dial(self.port, request(token=ticket(), headers=headers))
+        client = await self.dial(request(token=ticket(), headers=headers))
         assert client.status == 101, client.head
         before = len(self.hub.members)
         client.writer.write(message(Hello()))
@@ -481,7 +495,12 @@ async def node(
         control_host="127.0.0.1" if control else None,
         **more,
     )
+    running = Node(listener, hub, lobby, directory)
     try:
-        yield Node(listener, hub, lobby, directory)
+        yield running
     finally:
         await listener.close()
+        for client in running.clients:
+            client.writer.close()
+            with contextlib.suppress(OSError):
+                await client.writer.wait_closed()
