@@ -21,6 +21,7 @@ from tests.contract.beds import GENESIS, LEASE, SHARD, Node, digest_of, read_hea
 _T = TypeVar("_T")
 NAMES = ("ann", "bob")
 TAGS = st.sampled_from(["", "", "", "other"])
+SELDOM = st.sampled_from([False] * 7 + [True])
 WHO = st.sampled_from(["owner", "owner", "owner", "ann", "bob"])
 _url = ""
 
@@ -133,14 +134,18 @@ class BothStores(RuleBasedStateMachine):
         self.same_claim(name, redis, self.run(pair.memory.claim(steal=epoch)))
         self.same_everything()
 
+    @rule(name=WHO, seq_offset=st.sampled_from([-9, -8, -7, -1, 0, 1, 1, 2]), tag=TAGS, previous_tag=TAGS)
+    def commit_one(self, name: str, seq_offset: int, tag: str, previous_tag: str) -> None:
+        self._commit(name, [(seq_offset, tag, previous_tag)])
+
     @rule(
         name=WHO,
-        steps=st.lists(st.tuples(st.sampled_from([-9, -8, -7, -1, 0, 1, 1, 2]), TAGS, TAGS), min_size=1, max_size=4),
+        steps=st.lists(st.tuples(st.sampled_from([-1, 0, 1, 1, 2, 3]), TAGS, TAGS), min_size=1, max_size=4),
         clock=st.integers(0, 2**40),
         results=st.lists(st.binary(max_size=9), max_size=3),
         consume=st.integers(0, 3),
     )
-    def commit(
+    def commit_some(
         self,
         name: str,
         steps: list[tuple[int, str, str]],
@@ -148,25 +153,23 @@ class BothStores(RuleBasedStateMachine):
         results: list[bytes],
         consume: int,
     ) -> None:
+        inbox = [f"{left}-{right}" for (left, right), _ in self.world.shard(SHARD).inbox]
+        self._commit(name, steps, clock=clock, results=results, consumed=inbox[:consume])
+
+    def _commit(self, name: str, steps: list[tuple[int, str, str]], **changes: Any) -> None:
+        """Commit at offsets from the head's seq; a tag other than "" names a timeline that is not the head's."""
         head = self.same_head()
         at = head.seq if head else 0
-        inbox = [f"{left}-{right}" for (left, right), _ in self.world.shard(SHARD).inbox]
+        known = dict(head.digests) if head else {}
+        name = self.who(name)
         requests = []
         for offset, tag, previous_tag in steps:
             seq = max(at + offset, 1)
-            node = self.pairs[self.who(name)].redis
-            previous = digest_of(seq - 1, previous_tag) if seq > 1 else b""
-            requests.append(
-                node.commit(
-                    seq,
-                    digest=digest_of(seq, tag),
-                    previous=previous,
-                    clock=clock,
-                    results=results,
-                    consumed=inbox[:consume],
-                )
-            )
-        self.ask(self.who(name), *requests)
+            digest = digest_of(seq, tag) if tag else known.get(seq, digest_of(seq))
+            previous = digest_of(seq - 1, previous_tag) if previous_tag else known.get(seq - 1, digest_of(seq - 1))
+            known.setdefault(seq, digest)
+            requests.append(self.pairs[name].redis.commit(seq, digest=digest, previous=previous, **changes))
+        self.ask(name, *requests)
         self.same_everything()
 
     @rule(name=WHO, records=st.integers(1, 12))
@@ -185,11 +188,15 @@ class BothStores(RuleBasedStateMachine):
         head = self.same_head()
         seq = max((head.seq if head else 0) + offset, 0)
         name = self.who(name)
-        self.ask(name, self.pairs[name].redis.renewal(seq, digest=digest_of(seq, tag), clock=clock))
+        kept = head.digests.get(seq) if head else None
+        digest = digest_of(seq, tag) if tag or kept is None else kept
+        self.ask(name, self.pairs[name].redis.renewal(seq, digest=digest, clock=clock))
         self.same_everything()
 
-    @rule(name=WHO)
-    def release(self, name: str) -> None:
+    @rule(name=WHO, sure=SELDOM)
+    def release(self, name: str, sure: bool) -> None:
+        if not sure:
+            return
         pair = self.pairs[self.who(name)]
         nonce = pair.redis.nonce
         assert self.run(pair.redis.store.release(SHARD, nonce=nonce)) == self.run(
@@ -259,9 +266,9 @@ class BothStores(RuleBasedStateMachine):
         self.posted += 1000  # stream ids never come twice
         self.same_everything()
 
-    @rule(sure=st.integers(0, 3))
-    def wipe(self, sure: int) -> None:
-        if sure == 0:
+    @rule(sure=SELDOM)
+    def wipe(self, sure: bool) -> None:
+        if sure:
             self.run(self.raw.flushall())
             self.world.wipe()
             self.same_everything()
