@@ -28,7 +28,7 @@ class Welcome(ServerMessage, frozen=True, tag="welcome"):
     secret: str | None = None  # the resume secret, only when the seat is new or its secret was replaced
     next_id: int | None = None  # the seat's next command id
     private: View | None = None
-    resumed: bool = False  # true: view and private are not sent, the missing deltas follow
+    resumed: bool = False  # true: ``view`` is empty, keep yours; the missing deltas follow (``private`` is whole)
 
 
 class Resync(ServerMessage, frozen=True, tag="resync"):
