@@ -48,6 +48,7 @@ class LiveRoom:
 
     __slots__ = (
         "asked_at",
+        "audiences_seen",
         "base",
         "base_seq",
         "card",
@@ -98,6 +99,7 @@ class LiveRoom:
         self.card_wanted = True
         self.faults_at: int | None = None
         self.membership_changed = False
+        self.audiences_seen = room.audiences_changed
 
     # ---- who is here -----------------------------------------------------------------------------
 

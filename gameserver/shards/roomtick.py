@@ -15,7 +15,6 @@ from gameserver.shards.live import LiveRoom, Mail
 from gameserver.shards.members import MemberState, RoomMember
 from gameserver.shards.telling import FirstView, Tell
 from protocol import codec, delta, frames
-from protocol.client import HandOver, SetCoHost, SetPlaying
 from protocol.errors import CloseCode, ErrorCode
 from protocol.ids import SeatNumber
 from protocol.limits import CROWD_EVERY_MS
@@ -23,8 +22,6 @@ from protocol.server import Refused
 
 if TYPE_CHECKING:
     from gameserver.shards.batch import Batch
-
-_REDRAWS_AUDIENCES = (SetPlaying, HandOver, SetCoHost)
 
 
 def hash_secret(secret: str) -> bytes:
@@ -35,7 +32,7 @@ def hash_secret(secret: str) -> bytes:
 class RoomTick:
     """The tick of one room."""
 
-    __slots__ = ("acks", "audiences_changed", "batch", "live", "refusals", "tell")
+    __slots__ = ("acks", "batch", "live", "refusals", "tell")
 
     def __init__(self, live: LiveRoom, batch: "Batch") -> None:
         self.live = live
@@ -43,7 +40,6 @@ class RoomTick:
         self.tell = Tell(live)
         self.acks: dict[RoomMember, list[int]] = {}
         self.refusals: dict[RoomMember, list[Refused]] = {}
-        self.audiences_changed = False
 
     # ---- inputs ----------------------------------------------------------------------------------
 
@@ -83,8 +79,6 @@ class RoomTick:
             self._refuse(member, item.command.id, reply.code, reply.detail)
             return
         self.acks.setdefault(member, []).append(item.command.id)
-        if isinstance(item.command, _REDRAWS_AUDIENCES):
-            self.audiences_changed = True
 
     def _refuse(self, member: RoomMember, command_id: int, code: ErrorCode, detail: str) -> None:
         self.live.shard.metrics.refusals.labels(str(code)).inc()
@@ -121,7 +115,8 @@ class RoomTick:
         """
         live = self.live
         shared, seats = live.room.take_touched()
-        if self.audiences_changed:
+        if live.audiences_seen != live.room.audiences_changed:
+            live.audiences_seen = live.room.audiences_changed
             self._redraw_audiences()
         for member, ids in self.acks.items():
             wire = member.connection.format
@@ -153,12 +148,9 @@ class RoomTick:
 
     def _build_streams(self, clock: int, shared: bool, wanted: set[Audience]) -> None:
         live = self.live
-        for audience in Audience:
-            stream = live.streams.get(audience)
-            if stream is None:
-                if audience not in wanted:
-                    continue
-                stream = live.stream(audience)
+        for audience in wanted:
+            live.stream(audience)
+        for audience, stream in live.streams.items():
             if audience not in wanted:
                 if not shared or stream.live is None:
                     continue
