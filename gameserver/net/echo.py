@@ -49,8 +49,7 @@ class EchoSocket(Socket):
             try:
                 payload.decode()
             except UnicodeDecodeError as error:
-                self._wire.fail(WireClose.INVALID_DATA, f"{error.reason} at position {error.start}")
-                self._after_wire()
+                self._fail(WireClose.INVALID_DATA, f"{error.reason} at position {error.start}")
             else:
                 self.send(frames.text(payload))
 

@@ -7,6 +7,7 @@ is sent. Bytes that come before the answer wait, bounded, for the first look at 
 import asyncio
 from http import HTTPStatus
 
+import msgspec
 from websockets.http11 import Request, Response
 
 from gameserver.net.edge import Audience, Edge
@@ -86,7 +87,7 @@ class Handshake(Inflow):
         if "Upgrade" not in request.headers and request.method == "GET":
             self._reply(self._plain(request))
             return
-        response = self._wire.accept(request)
+        response = self._wired().accept(request)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             edge.counters.refused["handshake"] += 1
             self._reply(response)
@@ -145,14 +146,17 @@ class Handshake(Inflow):
     def _upgrade(self, response: Response, claims: TicketClaims | None) -> None:
         assert self._visit is not None
         self._claims = claims
-        self.format = self._wire.format
-        self._wire.send_response(response)
+        self._visit = msgspec.structs.replace(self._visit, token="")
+        wire = self._wired()
+        self.format = wire.format
+        wire.send_response(response)
         self._phase = next_phase(self._phase, Step.UPGRADED)
         self._edge.counters.opened += 1
         self._deadline = self._now() + self._edge.limits.hello_s
         self._clear = not self._paused
         self._expect_whole(True)
         self._after_wire()
+        self._unwire()
         early, self._partial = self._partial, None
         if early:
             self.data_received(bytes(early))
@@ -163,7 +167,7 @@ class Handshake(Inflow):
         if answer is None:
             return self._refusal(Refusal(426, "no_upgrade", "This is a WebSocket server."))
         status, kind, body = answer
-        response = self._wire.reject(status, "")
+        response = self._wired().reject(status, "")
         del response.headers["Content-Length"], response.headers["Content-Type"]
         response.headers["Content-Length"], response.headers["Content-Type"] = str(len(body)), kind
         response.body = body
@@ -171,7 +175,7 @@ class Handshake(Inflow):
 
     def _refusal(self, refusal: Refusal) -> Response:
         self._edge.counters.refused[refusal.reason] += 1
-        response = self._wire.reject(refusal.status, refusal.text + "\n")
+        response = self._wired().reject(refusal.status, refusal.text + "\n")
         if refusal.retry_after:
             response.headers["Retry-After"] = str(refusal.retry_after)
         return response
@@ -179,7 +183,7 @@ class Handshake(Inflow):
     def _reply(self, response: Response) -> None:
         """Answer with something else than an upgrade; that ends the connection."""
         self._partial = None
-        self._wire.send_response(response)
+        self._wired().send_response(response)
         self._after_wire()
 
     # ---- what the connection around it says ---------------------------------------------------------

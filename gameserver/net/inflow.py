@@ -1,15 +1,19 @@
 """The way in: our own framing in front of ``websockets``' ServerProtocol (DESIGN §8).
 
-Whole, masked, unfragmented data frames of the connection's type go straight to ``_message``. Everything else
-goes to ServerProtocol, and only as whole frames: a partial one waits in our own buffer, which is bounded because
-a declared length above the cap is refused from the header. (That ServerProtocol's buffer is empty says nothing
-about frame boundaries: it may have consumed a two-byte header.)
+Whole, masked, unfragmented data frames of the connection's type go straight to ``_message``, and pongs to ``_pong``.
+Everything else goes to ServerProtocol, and only as whole frames: a partial one waits in our own buffer, which is
+bounded because a declared length above the cap is refused from the header. (That ServerProtocol's buffer is empty
+says nothing about frame boundaries: it may have consumed a two-byte header.)
+
+ServerProtocol takes 3 KB with the request it keeps. It is let go after the handshake, and made again only for a
+connection that sends something rare: most never do.
 """
 
 import logging
 from collections.abc import Sequence
 from typing import Final
 
+from websockets.frames import CloseCode as WireClose
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -26,6 +30,9 @@ try:
 except ImportError:  # a build of websockets without its C part
     from websockets.utils import apply_mask
 
+_OFFERED: Final = [Subprotocol(name) for name in SUBPROTOCOLS]
+_PONG: Final = 0x8A
+
 WHOLE_BINARY: Final = b"\x82"
 WHOLE_TEXT: Final = b"\x81"
 NONE_WHOLE: Final = b""
@@ -37,8 +44,8 @@ _log.setLevel(logging.ERROR)  # its info lines ("connection open") are counters 
 class Wire(ServerProtocol):
     """ServerProtocol that offers our subprotocols but insists on none: a client that names none speaks msgpack."""
 
-    def __init__(self, payload_max: int) -> None:
-        super().__init__(max_size=payload_max, subprotocols=list(map(Subprotocol, SUBPROTOCOLS)), logger=_log)
+    def __init__(self, payload_max: int, state: State) -> None:
+        super().__init__(max_size=payload_max, state=state, subprotocols=_OFFERED, logger=_log)
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
         """Return the one we like best; raises ``NegotiationError`` when all offered ones are unknown."""
@@ -62,7 +69,7 @@ class Inflow(Outflow):
     def __init__(self, payload_max: int) -> None:
         super().__init__()
         self._payload_max = payload_max
-        self._wire = Wire(payload_max)
+        self._wire: Wire | None = None
         self._whole = NONE_WHOLE  # first bytes of frames that need no ServerProtocol
         self._partial: bytearray | None = None
         self._need = 0  # bytes the partial frame needs at least before another look is worth it
@@ -108,8 +115,7 @@ class Inflow(Outflow):
                 self._frame(bytes(data[at : at + size]))
                 at += size
         except FrameRefused as refused:
-            self._wire.fail(refused.code, refused.reason)
-            self._after_wire()
+            self._fail(refused.code, refused.reason)
 
     def _frame(self, frame: bytes) -> None:
         """Take one whole frame."""
@@ -120,51 +126,74 @@ class Inflow(Outflow):
         if frame[0] & 0x08:
             if not self._charge_control():
                 return
+            if frame[0] == _PONG:
+                self._pong(apply_mask(frame[6:], frame[2:6]))
+                return
             if frame[0] & 0x0F == Opcode.CLOSE:
                 # A close between two fragments is a close like any other (RFC 6455 §5.4); ServerProtocol would
                 # take it for an error.
                 self._fragments = None
-                self._wire.current_size = None
+                self._wired().current_size = None
         elif not self._is_open():
             return  # after our own close only the peer's close matters
         elif not frame[0] & 0x80 and not self._charge_fragment():
             return  # a final frame is charged as the message it completes
-        self._wire.receive_data(frame)
-        for event in self._wire.events_received():
+        wire = self._wired()
+        wire.receive_data(frame)
+        for event in wire.events_received():
             assert isinstance(event, Frame)
-            self._event(event)
+            if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                self._assemble(event)
         self._after_wire()
 
-    def _event(self, frame: Frame) -> None:
-        opcode = frame.opcode
-        if opcode is Opcode.PONG:
-            self._pong(bytes(frame.data))
-        elif opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            if opcode is not Opcode.CONT:
-                self._fragments = [bytes((0x80 | opcode,))]
-                self._expect_whole(False)
-            assert self._fragments is not None, "ServerProtocol refuses a continuation of nothing"
-            self._fragments.append(bytes(frame.data))
-            if frame.fin:
-                kind, *pieces = self._fragments
-                self._fragments = None
-                self._expect_whole(True)
-                self._message(kind[0], b"".join(pieces))
+    def _assemble(self, frame: Frame) -> None:
+        """Put a fragment to the ones before it."""
+        if frame.opcode is not Opcode.CONT:
+            self._fragments = [bytes((0x80 | frame.opcode,))]
+            self._expect_whole(False)
+        assert self._fragments is not None, "ServerProtocol refuses a continuation of nothing"
+        self._fragments.append(bytes(frame.data))
+        if frame.fin:
+            kind, *pieces = self._fragments
+            self._fragments = None
+            self._expect_whole(True)
+            self._message(kind[0], b"".join(pieces))
+
+    # ---- ServerProtocol -----------------------------------------------------------------------------
+
+    def _wired(self) -> Wire:
+        """Return the ServerProtocol, making it when there is none just now."""
+        if self._wire is None:
+            self._wire = Wire(self._payload_max, State.OPEN if self._is_open() else State.CONNECTING)
+        return self._wire
+
+    def _unwire(self) -> None:
+        """Let it go."""
+        if self._wire is not None:
+            self._wire.release()
+            self._wire = None
+
+    def _fail(self, code: WireClose, reason: str) -> None:
+        """Fail the connection (RFC 6455 §7.1.7)."""
+        self._wired().fail(code, reason)
+        self._after_wire()
 
     def _after_wire(self) -> None:
         """Send what ServerProtocol wants sent, and notice that it is done."""
-        for data in self._wire.data_to_send():
+        wire = self._wired()
+        for data in wire.data_to_send():
             if data:
                 self._write(data)
             else:
                 self._half_close()
-        if self._wire.state is not State.OPEN:
+        if wire.state is not State.OPEN:
             self._wire_ended()
 
     def _read_request(self, head: bytes) -> Request | None:
         """Parse an upgrade request that ends with its empty line; None: it was no HTTP and is being refused."""
-        self._wire.receive_data(head)
-        for event in self._wire.events_received():
+        wire = self._wired()
+        wire.receive_data(head)
+        for event in wire.events_received():
             if isinstance(event, Request):
                 return event
         return None

@@ -74,9 +74,10 @@ class Socket(Handshake):
             edge.admission.failed(self._visit.who, self._now())
         reason = reason.encode()[:_REASON_BYTES_MAX].decode(errors="ignore")
         farewell = Farewell(code=int(code), reason=reason, after_ms=after_ms)
-        self._wire.send_close(code, reason)
+        wire = self._wired()
+        wire.send_close(code, reason)
         frames = frame_for(self.format, encode_server(farewell, self.format))
-        self._write(b"".join((frames, *self._wire.data_to_send())))
+        self._write(b"".join((frames, *wire.data_to_send())))
         self._end()
 
     # ---- what the event loop calls ------------------------------------------------------------------
@@ -100,10 +101,8 @@ class Socket(Handshake):
 
     def eof_received(self) -> None:
         """The peer sends no more: so it is over (the transport closes itself then)."""
-        if self._phase is not Phase.CLOSED:
-            self._wire.receive_eof()
-            if self._phase is not Phase.CLOSING:
-                self._end()
+        if self._phase not in (Phase.CLOSING, Phase.CLOSED):
+            self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone: leave every list before the number of its descriptor can come again."""
@@ -122,12 +121,14 @@ class Socket(Handshake):
             edge.admission.closed(self._visit.who)
             if self._visit.link is not None and edge.links.get(self._visit.link) is self.meter:
                 del edge.links[self._visit.link]
-        self._wire.release()
+        self._unwire()
         self._tell_gone()
 
     # ---- messages -----------------------------------------------------------------------------------
 
     def _wants_frames(self) -> bool:
+        if self._wire is None:
+            return self._is_open()
         return self._phase is not Phase.CLOSED and not self._wire.eof_sent
 
     def _expect_whole(self, whole: bool) -> None:
