@@ -87,5 +87,7 @@ def make_table(plan: Plan) -> Table:
     return Table(
         nodes=[node(number) for number in range(1, plan.nodes + 1)],
         api=[program("api", python("httpapi"), answers(plan.host, plan.port, "/readyz"), told)],
-        workers=[program("worker", python("httpapi.worker"), says("worker_ready"), told)],
+        workers=[
+            program("worker", python("httpapi.worker"), says("worker_ready"), {**told, "ARENA_NODE_NAME": "worker"})
+        ],
     )

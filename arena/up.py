@@ -22,13 +22,12 @@ from arena.screen import Screen, complain
 from arena.settings import Settings, SettingsError
 from arena.supervisor import BAD_SETTINGS, StartError, Supervisor, how_it_ended, together
 from arena.table import SERVER_STOP_SECONDS, Plan, TableMaker, environment_of, make_table
-from arena.units import ROOT, environment_with, last_words_of, python, rotate
+from arena.units import environment_with, last_words_of, python, rotate
 from arena.values import without_password
 from arena.webbuild import WebBuild, fingerprint
 
 MIGRATE_SECONDS: Final = 330
 CONTENT_SECONDS: Final = 300
-BANK: Final = ROOT / "httpapi" / "content_bank"
 STOPPED_BY_FORCE: Final = 130
 SAME_KEYPRESS_SECONDS: Final = 0.3
 """A terminal, make and a service manager may each pass the same Ctrl-C on."""
@@ -146,9 +145,7 @@ class _Up:
         with screen.step("Starting the game nodes, the API and the worker") as step:
             waits: list[Awaitable[None]] = [self._supervisor.start(table.programs)]
             if self._options.set_up:
-                waits.append(
-                    self._helper("content", python("httpapi.content", "import", str(BANK)), CONTENT_SECONDS, plan)
-                )
+                waits.append(self._helper("content", python("httpapi.content", "bank"), CONTENT_SECONDS, plan))
             await together(waits)
             step.done = f"{plan.nodes} game node{'s' if plan.nodes > 1 else ''}, the API and the worker run"
         self._folder.tell_running(

@@ -134,7 +134,10 @@ class Child:
 
     def poll(self) -> int | None:
         """Return the exit code (negative: the signal that ended it), or None while it runs or never ran."""
-        return self._process.poll() if self._process else None
+        code = self._process.poll() if self._process else None
+        if code is not None:
+            self.close()
+        return code
 
     @property
     def running(self) -> bool:
