@@ -11,6 +11,8 @@ from typing import Final
 from gameserver.net.limits import EdgeLimits
 
 WINDOW_S: Final = 60.0
+ROUNDING_S: Final = 1e-6
+"""What monotonic seconds, as floats, may be off by; so that a burst of 40 is not now and then one of 39."""
 
 
 class Pace:
@@ -20,7 +22,7 @@ class Pace:
 
     def __init__(self, per_s: float, burst: int) -> None:
         self._interval = 1.0 / per_s
-        self._slack = burst / per_s
+        self._slack = burst / per_s + ROUNDING_S
         self._due = 0.0
 
     def take(self, now: float) -> float:

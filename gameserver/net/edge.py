@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from gameserver.net.admission import Admission
+from gameserver.net.admission import ROUNDING_S, Admission
 from gameserver.net.counters import Counters
 from gameserver.net.gate import Gate
 from gameserver.net.limits import EdgeLimits
@@ -106,7 +106,7 @@ class Edge:
         self.draining = False
         self.emptied = asyncio.Event()
         self.message_interval_s = 1.0 / limits.messages_per_s
-        self.message_slack_s = limits.messages_burst / limits.messages_per_s
+        self.message_slack_s = limits.messages_burst / limits.messages_per_s + ROUNDING_S
         self._numbers = 0
 
     def number(self) -> int:

@@ -11,6 +11,7 @@ import socket as sockets
 import struct
 from typing import Final, cast
 
+from gameserver.net.admission import ROUNDING_S
 from gameserver.net.edge import Edge
 from gameserver.net.gate import Route
 from gameserver.net.handshake import Handshake
@@ -204,7 +205,7 @@ class Socket(Handshake):
         per_s = self._edge.limits.control_per_s
         now = self._now()
         due = max(self._control_due, now) + 1.0 / per_s
-        if due - now > 1.0:
+        if due - now > 1.0 + ROUNDING_S:
             self.cut("control_flood")
             return False
         self._control_due = due
