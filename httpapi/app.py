@@ -24,15 +24,17 @@ from httpapi import openapi
 from httpapi.endpoint import Endpoint, routes
 from httpapi.middleware import Context, Gatekeeper, InFlight, SecurityHeaders, Supervisor
 from httpapi.problem import Code, Problem, response
-from httpapi.routes import auth, games, system, users
+from httpapi.routes import auth, games, matches, system, trivia, users
 from httpapi.services.all import Services
 from httpapi.services.auth import Auth
 from httpapi.services.chronicle import Chronicle
+from httpapi.services.matches import Matches
 from httpapi.services.passwords import OWASP, Cost, Passwords
 from httpapi.services.rates import Rates
 from httpapi.services.revocation import Revocation
 from httpapi.services.rooms import RoomDesk
 from httpapi.services.tickets import Tickets
+from httpapi.services.trivia import Trivia
 from httpapi.services.users import Users
 from httpapi.static import site_route
 from httpapi.store.database import Database, DatabaseUnavailable
@@ -46,6 +48,8 @@ ENDPOINTS: Final[list[Endpoint]] = [
     *auth.ENDPOINTS,
     *users.ENDPOINTS,
     *games.ENDPOINTS,
+    *matches.ENDPOINTS,
+    *trivia.ENDPOINTS,
 ]
 
 
@@ -99,6 +103,8 @@ def build_services(settings: Settings, keys: SigningKeys, cost: Cost = OWASP) ->
             shards=settings.shards,
             lease_ms=settings.lease_ms,
         ),
+        trivia=Trivia(database),
+        matches=Matches(database),
         chronicle=chronicle,
     )
 

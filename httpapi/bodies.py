@@ -160,6 +160,83 @@ class LobbyTicket(Answer, frozen=True):
     url: str
 
 
+class TriviaCategory(Answer, frozen=True):
+    """A category that has questions. ``slug`` goes into a room's settings."""
+
+    slug: str
+    name: str
+    questions: int
+    by_difficulty: dict[str, int]
+
+
+class TriviaCategories(Answer, frozen=True):
+    """Every category that has questions, by name."""
+
+    categories: list[TriviaCategory]
+
+
+class MatchPart(Answer, frozen=True):
+    """One player's part in a match. ``completed``: played to its end."""
+
+    seat: int
+    name: str
+    rank: int
+    score: int
+    correct: int
+    answered: int
+    completed: bool
+
+
+class MatchTold(Answer, frozen=True):
+    """A recorded match, with all that it takes to check it (``arena verify-match``).
+
+    ``seed``, ``salt``, ``commitment`` and ``digest`` are hexadecimal, ``log`` is base64 (empty: it was not kept).
+    ``started_ms`` and ``ended_ms`` are the room's clock.
+    """
+
+    id: str
+    recorded_no: int
+    code: str
+    mode: str
+    number: int
+    started_at: datetime
+    started_ms: int
+    ended_ms: int
+    rated: bool
+    abandoned: bool
+    players: list[MatchPart]
+    rules_version: int
+    settings: dict[str, Any]
+    seed: str
+    salt: str
+    commitment: str
+    content: list[dict[str, Any]]
+    log: str
+    digest: str
+
+
+class PlayCard(Answer, frozen=True):
+    """My part in one match; ``players``: how many took part."""
+
+    match: str
+    mode: str
+    started_at: datetime
+    ended_at: datetime
+    completed: bool
+    rank: int
+    score: int
+    correct: int
+    answered: int
+    players: int
+
+
+class Plays(Answer, frozen=True):
+    """My matches, the last recorded first; ``next`` is the cursor of the next page."""
+
+    matches: list[PlayCard]
+    next: str | None = None
+
+
 class Health(Answer, frozen=True):
     """The process answers."""
 

@@ -8,10 +8,12 @@ from arena.keys import SigningKeys
 from arena.settings import Settings
 from httpapi.services.auth import Auth
 from httpapi.services.chronicle import Chronicle
+from httpapi.services.matches import Matches
 from httpapi.services.passwords import Passwords
 from httpapi.services.rates import Rates
 from httpapi.services.revocation import Revocation
 from httpapi.services.rooms import RoomDesk
+from httpapi.services.trivia import Trivia
 from httpapi.services.users import Users
 from httpapi.store.database import Database
 
@@ -31,4 +33,6 @@ class Services:
     users: Users
     auth: Auth
     rooms: RoomDesk
+    trivia: Trivia
+    matches: Matches
     chronicle: Chronicle

@@ -109,7 +109,7 @@ async def _lock_questions(link: Link, result: MatchResult) -> set[UUID]:
 
 
 def _time(unix_s: int) -> datetime:
-    """Return the time; raises ``OverflowError`` (``datetime.fromtimestamp`` may raise OSError, which means other things)."""
+    """Return the time. Raises ``OverflowError`` only: OSError would say that PostgreSQL is away."""
     return _EPOCH + timedelta(seconds=unix_s)
 
 
