@@ -92,7 +92,10 @@ export async function modes(signal?: AbortSignal): Promise<ModeInfo[]> {
 }
 
 export async function categories(signal?: AbortSignal): Promise<Category[]> {
-  const body = await call<{ categories: Category[] }>("GET", "trivia/categories", { signal, anonymous: true });
+  const body = await call<{ categories: Category[] }>("GET", "trivia/categories", {
+    signal,
+    anonymous: true,
+  });
   return body.categories;
 }
 

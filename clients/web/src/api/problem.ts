@@ -25,6 +25,11 @@ export class Problem extends Error {
     } catch {
       // Not a problem document (a proxy's page, say): the status has to do.
     }
-    return new Problem(response.status, code || `http_${response.status}`, detail, Number.isFinite(after) ? after : 0);
+    return new Problem(
+      response.status,
+      code || `http_${response.status}`,
+      detail,
+      Number.isFinite(after) ? after : 0,
+    );
   }
 }

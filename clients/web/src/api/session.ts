@@ -8,9 +8,7 @@ import { Problem } from "./problem";
 import type { Me, SessionBody } from "./types";
 
 export type Identity =
-  | { readonly is: "unknown" }
-  | { readonly is: "nobody" }
-  | { readonly is: "somebody"; readonly me: Me };
+  { readonly is: "unknown" } | { readonly is: "nobody" } | { readonly is: "somebody"; readonly me: Me };
 
 interface Access {
   readonly token: string;

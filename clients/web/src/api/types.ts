@@ -1,4 +1,7 @@
 /** Bodies of the HTTP API, as this client uses them. */
+import type { RoomCard } from "../protocol/generated";
+
+export type { RoomCard };
 
 export interface Me {
   id: string;
@@ -43,21 +46,6 @@ export interface ModeInfo {
   players_max: number;
   settings: JsonSchema;
   defaults: Record<string, unknown>;
-}
-
-export interface RoomCard {
-  code: string;
-  state: "creating" | "open" | "closed";
-  mode: string;
-  title: string;
-  public: boolean;
-  locked: boolean;
-  phase: string;
-  players: number;
-  seats_max: number;
-  watchers: number;
-  host_name: string;
-  settings: Record<string, unknown>;
 }
 
 export interface RoomPage {

@@ -4,7 +4,7 @@
  * Ids count up for the seat. Every Welcome tells the next free one, above all that this client ever used, so an
  * old id is only ever used again for the same command.
  */
-import type { Command } from "../protocol/messages";
+import type { Command } from "../protocol/generated";
 
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
 /** A command before it has an id. */

@@ -1,7 +1,7 @@
 /** The thin shell around the session machine: one socket, one timer, the browser's events. */
 import { randomBytes } from "../lib/random";
 import { BadMessage, decodeServer, encodeClient, SUBPROTOCOL } from "../protocol/codec";
-import type { ClientMessage, ServerMessage } from "../protocol/messages";
+import type { ClientMessage, ServerMessage } from "../protocol/generated";
 import { roomClock } from "./clock";
 import type { Wish } from "./commands";
 import type { Seats } from "./seats";
@@ -9,8 +9,7 @@ import { newSession, nextWake, step, type Effect, type Input, type Role, type Se
 
 /** What asking httpapi for a ticket gave. */
 export type TicketAnswer =
-  | { readonly ticket: string }
-  | { readonly status: number; readonly code: string; readonly afterMs: number };
+  { readonly ticket: string } | { readonly status: number; readonly code: string; readonly afterMs: number };
 
 export interface Outside {
   ticket(code: string, role: Role): Promise<TicketAnswer>;
@@ -141,7 +140,9 @@ export class RoomConnection {
   async #askTicket(): Promise<void> {
     const answer = await this.outside.ticket(this.#session.code, this.#session.as);
     if (this.#off.signal.aborted) return;
-    this.dispatch("ticket" in answer ? { is: "ticket", ticket: answer.ticket } : { is: "noTicket", ...answer });
+    this.dispatch(
+      "ticket" in answer ? { is: "ticket", ticket: answer.ticket } : { is: "noTicket", ...answer },
+    );
   }
 
   #open(ticket: string | null): void {

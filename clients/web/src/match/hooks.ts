@@ -1,7 +1,7 @@
 /** The match in React: components ask by selectors, and never see a socket. */
 import { createContext, use, useCallback, useEffect, useMemo, useSyncExternalStore } from "react";
 
-import type { RoomView } from "../protocol/messages";
+import type { RoomView } from "../protocol/generated";
 import type { Wish } from "./commands";
 import type { Passing, RoomConnection } from "./connection";
 import type { Session } from "./session";

@@ -8,10 +8,10 @@
  *     ▲                     │                     │                   │
  *     └──── waiting ◀───────┴──── closed ─────────┴───────────────────┘      stopped: a person has to act
  */
-import type { ClientMessage, ServerMessage } from "../protocol/messages";
+import { CloseCode, type ClientMessage, type ServerMessage } from "../protocol/generated";
 import { clockHeard, clockRestarted, NO_CLOCK, type ClockSync } from "./clock";
 import * as commands from "./commands";
-import { adviceFor, backoff, CLOSE } from "./rules";
+import { ABNORMAL, adviceFor, backoff, NO_STATUS } from "./rules";
 import { changed, changedPrivately, resynced, welcomed, type Held, type Verdict } from "./stream";
 
 export type Role = "player" | "watcher" | "screen";
@@ -136,7 +136,7 @@ export function step(session: Session, input: Input, now: number, random: number
     case "message":
       return heard(session, input.message, now);
     case "garbled":
-      return lost(session, CLOSE.ABNORMAL, "", now, random, true);
+      return lost(session, ABNORMAL, "", now, random, true);
     case "closed":
       return closed(session, input, now, random);
     case "wish":
@@ -148,7 +148,7 @@ export function step(session: Session, input: Input, now: number, random: number
     case "online":
       return session.link.is === "waiting" ? reach(session, now) : [session, []];
     case "offline":
-      return hasSocket(session.link) ? lost(session, CLOSE.ABNORMAL, "", now, random, true) : [session, []];
+      return hasSocket(session.link) ? lost(session, ABNORMAL, "", now, random, true) : [session, []];
     case "wake":
       return wake(session, now, random);
     case "end":
@@ -196,13 +196,13 @@ function noTicket(
   random: number,
 ): Step {
   const { status, code } = input;
-  if (status === 404) return stop(session, CLOSE.ROOM_NOT_FOUND, code);
+  if (status === 404) return stop(session, CloseCode.ROOM_NOT_FOUND, code);
   // Without a session in this browser a seat's secret still opens the room.
-  if (status === 401 && session.seat) return later(session, CLOSE.ABNORMAL, 0, now, random);
+  if (status === 401 && session.seat) return later(session, ABNORMAL, 0, now, random);
   if (status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429) {
-    return stop(session, CLOSE.REFUSED, code || String(status));
+    return stop(session, CloseCode.REFUSED, code || String(status));
   }
-  return later(session, status === 429 ? CLOSE.RATE_LIMITED : CLOSE.ABNORMAL, input.afterMs, now, random);
+  return later(session, status === 429 ? CloseCode.RATE_LIMITED : ABNORMAL, input.afterMs, now, random);
 }
 
 function greet(session: Session, now: number): Step {
@@ -213,10 +213,7 @@ function greet(session: Session, now: number): Step {
     ...(seat ? { seat: seat.seat, secret: seat.secret } : {}),
     ...(seat && held ? { at: { epoch: held.epoch, n: held.n } } : {}),
   };
-  return [
-    { ...session, link: { is: "greeting", until: now + WELCOME_MS } },
-    [{ do: "send", message }],
-  ];
+  return [{ ...session, link: { is: "greeting", until: now + WELCOME_MS } }, [{ do: "send", message }]];
 }
 
 // ---- losing it
@@ -228,11 +225,18 @@ function closed(
   random: number,
 ): Step {
   if (!hasSocket(session.link)) return [session, []];
-  const told = input.code === CLOSE.ABNORMAL || input.code === CLOSE.NO_STATUS ? session.bye : null;
+  const told = input.code === ABNORMAL || input.code === NO_STATUS ? session.bye : null;
   return lost(session, told?.code ?? input.code, told?.reason ?? input.reason, now, random, false);
 }
 
-function lost(session: Session, code: number, reason: string, now: number, random: number, close: boolean): Step {
+function lost(
+  session: Session,
+  code: number,
+  reason: string,
+  now: number,
+  random: number,
+  close: boolean,
+): Step {
   const effects: Effect[] = close ? [{ do: "close" }] : [];
   const quiet: Session = {
     ...session,
@@ -248,7 +252,13 @@ function lost(session: Session, code: number, reason: string, now: number, rando
   }
   const forget = advice === "ticket" && quiet.seat !== null;
   if (forget) effects.push({ do: "forgetSeat" });
-  const [waiting, more] = later(forget ? { ...quiet, seat: null } : quiet, code, session.bye?.afterMs ?? 0, now, random);
+  const [waiting, more] = later(
+    forget ? { ...quiet, seat: null } : quiet,
+    code,
+    session.bye?.afterMs ?? 0,
+    now,
+    random,
+  );
   return [waiting, [...effects, ...more]];
 }
 
@@ -259,7 +269,11 @@ function later(session: Session, code: number, afterMs: number, now: number, ran
 
 function stop(session: Session, code: number, reason: string): Step {
   // REPLACED keeps the seat: it may be taken back. A seat that is gone for good is forgotten.
-  const gone = code === CLOSE.NORMAL || code === CLOSE.KICKED || code === CLOSE.ROOM_CLOSED || code === CLOSE.ROOM_NOT_FOUND;
+  const gone =
+    code === CloseCode.NORMAL ||
+    code === CloseCode.KICKED ||
+    code === CloseCode.ROOM_CLOSED ||
+    code === CloseCode.ROOM_NOT_FOUND;
   const stopped: Session = {
     ...session,
     link: { is: "stopped", code, reason },
@@ -276,7 +290,8 @@ function heard(session: Session, message: ServerMessage, now: number): Step {
     const bye = { code: message.code, reason: message.reason ?? "", afterMs: message.after_ms ?? 0 };
     return [{ ...session, bye }, []];
   }
-  if (message.t === "welcome") return session.link.is === "greeting" ? welcome(session, message, now) : [session, []];
+  if (message.t === "welcome")
+    return session.link.is === "greeting" ? welcome(session, message, now) : [session, []];
   if (session.link.is !== "live") return [session, []];
   switch (message.t) {
     case "resync": {
@@ -389,10 +404,7 @@ function thaw(session: Session, now: number): Step {
   if (!commands.isFrozen(session.commands) || !isRunning(session)) return [session, []];
   if (session.thawAt !== null && now < session.thawAt) return [session, []];
   const [sent, out] = commands.resend(session.commands);
-  return [
-    { ...session, commands: sent, thawAt: null },
-    out.map((message) => ({ do: "send", message })),
-  ];
+  return [{ ...session, commands: sent, thawAt: null }, out.map((message) => ({ do: "send", message }))];
 }
 
 // ---- the clock, which is also the heartbeat
@@ -429,7 +441,7 @@ function wake(session: Session, now: number, random: number): Step {
       return now >= link.until ? reach(session, now) : [session, []];
     case "connecting":
     case "greeting":
-      return now >= link.until ? lost(session, CLOSE.ABNORMAL, "", now, random, true) : [session, []];
+      return now >= link.until ? lost(session, ABNORMAL, "", now, random, true) : [session, []];
     case "live":
       return keepWatch(session, now, random);
     case "idle":
@@ -443,7 +455,8 @@ function keepWatch(session: Session, now: number, random: number): Step {
   if (session.thawAt !== null && now >= session.thawAt) return thaw(session, now);
   if (!session.visible) return [session, []];
   if (session.asked !== null && now >= session.asked + SILENCE_MS) {
-    if (now < session.asked + SILENCE_MS + OVERSLEPT_MS) return lost(session, CLOSE.ABNORMAL, "", now, random, true);
+    if (now < session.asked + SILENCE_MS + OVERSLEPT_MS)
+      return lost(session, ABNORMAL, "", now, random, true);
     return askClock({ ...session, asked: null }, now);
   }
   return now >= session.askAt ? askClock(session, now) : [session, []];

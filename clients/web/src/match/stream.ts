@@ -1,13 +1,6 @@
 /** The room as told so far: a view kept by deltas, with its version. Pure. */
 import { applyPatch, PatchError } from "../protocol/delta";
-import type {
-  Delta,
-  PrivateDelta,
-  Resync,
-  RoomView,
-  View,
-  Welcome,
-} from "../protocol/messages";
+import type { Delta, PrivateDelta, Resync, RoomView, View, Welcome } from "../protocol/generated";
 
 export interface Held {
   readonly epoch: number;
@@ -22,9 +15,7 @@ export interface Held {
 
 /** What a frame did: `fits` and changed the view, was `old` and dropped, or needs a `resync`. */
 export type Verdict =
-  | { readonly is: "fits"; readonly held: Held }
-  | { readonly is: "old" }
-  | { readonly is: "resync" };
+  { readonly is: "fits"; readonly held: Held } | { readonly is: "old" } | { readonly is: "resync" };
 
 const OLD: Verdict = { is: "old" };
 const RESYNC: Verdict = { is: "resync" };
@@ -40,7 +31,8 @@ export function welcomed(before: Held | null, message: Welcome): Held | null {
   };
   if (message.resumed) {
     // The missing deltas follow and start from the version we hold.
-    return before && before.epoch === message.epoch ? { ...before, ...named, n: before.n } : null;
+    if (before?.epoch !== message.epoch) return null;
+    return { ...before, ...named, n: before.n, mine: message.private ?? null };
   }
   return { ...named, room: message.view as unknown as RoomView, mine: message.private ?? null };
 }

@@ -1,9 +1,9 @@
 /** Bytes ⇄ messages: the only place that encodes and decodes. */
 import { decode, encode } from "@msgpack/msgpack";
 
-import type { ClientMessage, ServerMessage } from "./messages";
+import { SUBPROTOCOLS, type ClientMessage, type ServerMessage } from "./generated";
 
-export const SUBPROTOCOL = "svidnet.arena.v1+msgpack";
+export const SUBPROTOCOL = SUBPROTOCOLS.msgpack;
 
 /** What the server sent is not a message: not MessagePack, or not a map with a tag. */
 export class BadMessage extends Error {

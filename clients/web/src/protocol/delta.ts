@@ -1,7 +1,6 @@
 /** The delta algorithm's receiving half: a view and a patch give a new view; untouched parts are shared. */
 
-/** A view: maps with text keys, lists, text, integers, booleans and null. */
-export type View = Readonly<Record<string, unknown>>;
+import type { View } from "./generated";
 
 export interface Patch {
   readonly set?: Readonly<Record<string, unknown>> | undefined;

@@ -1,0 +1,271 @@
+import { useEffect } from "react";
+
+import {
+  useAsk,
+  useMayHost,
+  useMySeat,
+  useOnItsWay,
+  useReached,
+  useRoom,
+  useRoomConnection,
+} from "../../match/hooks";
+import type { TriviaPrivate, TriviaView } from "../../protocol/generated";
+import { useText, type Translator } from "../../text";
+import { announce } from "../../ui/announce";
+import { AnswerTile, type TileState } from "../../ui/AnswerTile";
+import { Button } from "../../ui/Button";
+import { play } from "../../ui/sound";
+import { QuestionClock } from "./QuestionClock";
+import { Scoreboard } from "./Scoreboard";
+import { useTrivia, useTriviaMine } from "./view";
+import "./trivia.css";
+
+const KEYS = ["a", "b", "c", "d", "e", "f"];
+const BOARD_MOST = 8;
+
+/** The match for a seat: the question on top, the tiles under the thumbs. */
+export function Play() {
+  const stage = useTrivia((game) => game.stage);
+  return (
+    <div className={`trivia trivia-${stage}`}>
+      <Head />
+      {stage === "scores" || stage === "over" ? <Scoreboard most={BOARD_MOST} /> : <Question />}
+      <Foot />
+    </div>
+  );
+}
+
+function Head() {
+  const t = useText();
+  const number = useTrivia((game) => game.number);
+  const of = useTrivia((game) => game.of);
+  const stage = useTrivia((game) => game.stage);
+  const question = useTrivia((game) => game.question ?? null);
+  const ticking = question && (stage === "ready" || stage === "open" || stage === "closing");
+  return (
+    <header className="trivia-head">
+      <p className="trivia-where">
+        <b>{t("trivia.question", { number: number + 1, of })}</b>
+        {question && (
+          <span className="muted">
+            {question.category} ·{" "}
+            {t.code("trivia.difficulty", question.difficulty, "trivia.difficulty.medium")}
+          </span>
+        )}
+      </p>
+      {ticking && stage !== "ready" && (
+        <QuestionClock opensAt={question.opens_at} closesAt={question.closes_at} spoken />
+      )}
+    </header>
+  );
+}
+
+function Question() {
+  const t = useText();
+  const game = useTrivia((whole) => whole);
+  const mine = useTriviaMine();
+  const opened = useReached(game.question?.opens_at ?? null);
+  const options = game.question?.options ?? null;
+  const covered = useRoom((room) => room.standstill != null);
+  const shown = options !== null && (opened || game.stage === "reveal") && !covered;
+  const ask = useAnswer(game, mine, shown);
+  const text = game.question?.text ?? "";
+  useEffect(() => {
+    if (!shown || game.stage !== "open") return;
+    play("open");
+    announce(text, "assertive");
+  }, [shown, game.stage, text]);
+  useVerdict(game, mine, t);
+  if (!shown) {
+    return (
+      <div className="trivia-ready" role="status">
+        <p className="trivia-ready-word">{t("trivia.ready")}</p>
+        <p className="muted">{game.question?.category}</p>
+      </div>
+    );
+  }
+  return (
+    <>
+      <h1 className="trivia-text">{text}</h1>
+      {game.stage === "reveal" && <Verdict game={game} mine={mine} />}
+      <div className="trivia-tiles" data-count={options.length}>
+        {options.map((option, index) => (
+          <Tile key={option} index={index} option={option} game={game} mine={mine} ask={ask} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+/** How to answer now; null when this seat cannot. Keys answer too. */
+function useAnswer(
+  game: TriviaView,
+  mine: TriviaPrivate | null,
+  shown: boolean,
+): ((option: number) => void) | null {
+  const connection = useRoomConnection();
+  const ask = useAsk();
+  const seat = useMySeat();
+  const playing = useRoom((room) => seat !== null && room.seats[seat]?.playing === true);
+  const changing = useRoom(
+    (room) => (room.settings as unknown as Record<string, unknown>)["change_answers"] === true,
+  );
+  const onItsWay = useOnItsWay("trivia.answer");
+  const taken = mine?.answer != null || onItsWay?.question === game.number;
+  const may = shown && playing && game.stage === "open" && (!taken || changing);
+  const opensAt = game.question?.opens_at ?? 0;
+  const count = game.question?.options?.length ?? 0;
+  const number = game.number;
+  const answer = (option: number): void => {
+    const now = connection.roomNow() ?? opensAt;
+    play("sent");
+    ask({
+      t: "trivia.answer",
+      question: number,
+      option,
+      reaction_ms: Math.max(0, Math.round(now - opensAt)),
+    });
+  };
+  useEffect(() => {
+    if (!may) return;
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+      if (event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement) return;
+      const byLetter = KEYS.indexOf(event.key.toLowerCase());
+      const option = byLetter >= 0 ? byLetter : Number(event.key) - 1;
+      if (Number.isInteger(option) && option >= 0 && option < count) answer(option);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  });
+  return may ? answer : null;
+}
+
+interface TileProps {
+  readonly index: number;
+  readonly option: string;
+  readonly game: TriviaView;
+  readonly mine: TriviaPrivate | null;
+  readonly ask: ((option: number) => void) | null;
+}
+
+function Tile({ index, option, game, mine, ask }: TileProps) {
+  const t = useText();
+  const onItsWay = useOnItsWay("trivia.answer");
+  const sent = onItsWay?.question === game.number ? onItsWay.option : null;
+  const state = tileState(index, game, mine?.answer ?? null, sent, ask !== null);
+  const reveal = game.stage === "reveal" ? (game.reveal ?? null) : null;
+  const all = reveal ? reveal.counts.reduce((sum, one) => sum + one, 0) : 0;
+  const chose = reveal?.counts[index] ?? 0;
+  return (
+    <AnswerTile
+      index={index}
+      text={option}
+      state={state}
+      status={statusOf(state, t, reveal ? chose : null)}
+      count={reveal ? { label: t.number(chose), share: all > 0 ? chose / all : 0 } : undefined}
+      onPress={reveal ? undefined : () => ask?.(index)}
+      disabled={ask === null}
+    />
+  );
+}
+
+export function tileState(
+  index: number,
+  game: TriviaView,
+  answer: number | null,
+  sent: number | null,
+  may: boolean,
+): TileState {
+  if (game.stage === "reveal") {
+    if (game.reveal?.right === index) return "right";
+    return answer === index ? "wrong" : "missed";
+  }
+  if (sent === index) return "sent";
+  if (answer === index && sent === null) return "taken";
+  if (answer !== null || sent !== null) return "passed";
+  return may ? "idle" : "shown";
+}
+
+function statusOf(state: TileState, t: Translator, chose: number | null): string | undefined {
+  const words: string[] = [];
+  if (state === "sent") words.push(t("trivia.tile.sent"));
+  if (state === "taken") words.push(t("trivia.tile.taken"));
+  if (state === "right") words.push(t("trivia.tile.right"));
+  if (state === "wrong") words.push(t("trivia.tile.wrong"));
+  if (chose !== null) words.push(t("trivia.chose", { n: chose }));
+  return words.length > 0 ? words.join(", ") : undefined;
+}
+
+/** Says and sounds the outcome once, when the reveal comes. */
+function useVerdict(game: TriviaView, mine: TriviaPrivate | null, t: Translator): void {
+  const revealed = game.stage === "reveal";
+  const right = game.reveal == null ? "" : (game.question?.options?.[game.reveal.right] ?? "");
+  const correct = mine?.correct ?? null;
+  useEffect(() => {
+    if (!revealed) return;
+    if (correct !== null) play(correct ? "right" : "wrong");
+    const verdict = correct === null ? "" : t(correct ? "trivia.right" : "trivia.wrong");
+    announce(`${verdict} ${t("trivia.tile.right")}: ${right}`);
+  }, [revealed, correct, right, t]);
+}
+
+function Verdict({ game, mine }: { readonly game: TriviaView; readonly mine: TriviaPrivate | null }) {
+  const t = useText();
+  const seat = useMySeat();
+  const score = seat === null ? undefined : game.scores[seat];
+  const words =
+    seat === null || score === undefined
+      ? t("trivia.watching")
+      : mine?.correct === true
+        ? t("trivia.right")
+        : mine?.answer == null
+          ? t("trivia.none")
+          : t("trivia.wrong");
+  return (
+    <div className={`trivia-verdict trivia-verdict-${mine?.correct === true ? "good" : "plain"}`}>
+      <p>
+        <b>{words}</b>
+        {score && score.gained > 0 && (
+          <span className="figures"> {t("trivia.gained", { n: score.gained })}</span>
+        )}
+        {score && score.streak > 1 && (
+          <span className="muted"> · {t("trivia.streak", { n: score.streak })}</span>
+        )}
+      </p>
+      {game.reveal?.explanation && <p className="trivia-why">{game.reveal.explanation}</p>}
+    </div>
+  );
+}
+
+function Foot() {
+  const t = useText();
+  const seat = useMySeat();
+  const ask = useAsk();
+  const mayHost = useMayHost();
+  const stage = useTrivia((game) => game.stage);
+  const answered = useTrivia((game) => Object.keys(game.answered).length);
+  const score = useTrivia((game) => (seat === null ? undefined : game.scores[seat]));
+  const mine = useTriviaMine();
+  const running = stage === "open" || stage === "closing";
+  return (
+    <footer className="trivia-foot">
+      {score && (
+        <p className="trivia-mine">
+          <b className="figures">{t("points", { n: score.score })}</b>
+          <span className="muted">{t("trivia.rank", { rank: score.rank })}</span>
+        </p>
+      )}
+      <p className="muted" role="status">
+        {stage === "closing" && t("trivia.closing")}
+        {stage === "open" &&
+          (mine?.answer != null ? t("trivia.sent") : t("trivia.answered", { n: answered }))}
+      </p>
+      {mayHost && !running && stage !== "ready" && stage !== "over" && (
+        <Button kind="primary" onClick={() => ask({ t: "trivia.next" })}>
+          {t("trivia.next")}
+        </Button>
+      )}
+    </footer>
+  );
+}
