@@ -10,6 +10,7 @@ import binascii
 import enum
 import hashlib
 import html
+import html.entities
 import re
 import unicodedata
 import urllib.parse
@@ -43,7 +44,7 @@ def decode(text: str, encoding: Encoding) -> str:
     if encoding is Encoding.PLAIN:
         return text
     if encoding is Encoding.HTML:
-        return _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+        return _ENTITY.sub(_character, text)
     if encoding is Encoding.BASE64:
         try:
             return base64.b64decode(text, validate=True).decode("utf-8")
@@ -56,6 +57,12 @@ def decode(text: str, encoding: Encoding) -> str:
         return unquote(text, errors="strict")
     except UnicodeDecodeError as error:
         raise TextError(f"percent signs that are not UTF-8: {text[:40]!r}") from error
+
+
+def _character(found: re.Match[str]) -> str:
+    """Return what an entity stands for; an unknown name (``&nothing;``, which HTML reads as ``¬hing;``) is text."""
+    name = found[0][1:]
+    return html.unescape(found[0]) if name[0] == "#" else html.entities.html5.get(name, found[0])
 
 
 def detect(samples: Iterable[str], words: frozenset[str]) -> Encoding:
@@ -91,7 +98,7 @@ def clean(text: str) -> str:
     characters on its way here (U+FFFD), unpaired surrogates and characters that no standard assigns.
     """
     kept: list[str] = []
-    for character in unicodedata.normalize("NFC", text):
+    for character in text:
         category = unicodedata.category(character)
         if category in ("Zs", "Zl", "Zp") or character in "\t\n\r\v\f":
             kept.append(" ")
@@ -102,7 +109,7 @@ def clean(text: str) -> str:
             raise TextError(f"a broken character (U+{ord(character):04X})")
         elif category not in ("Cc", "Cf"):
             kept.append(character)
-    return " ".join("".join(kept).split())
+    return unicodedata.normalize("NFC", " ".join("".join(kept).split()))
 
 
 _QUOTES: Final = frozenset("\"'`´‘’‚‛“”„‟«»‹›′″")
