@@ -113,15 +113,23 @@ async def test_a_dropped_path_loses_what_was_held() -> None:
         assert b"".join(got) == b"kept"
 
 
-async def test_pings_of_the_server_are_seen_however_the_bytes_come() -> None:
-    frames = UPGRADED + b"\x82\x7e\x01\x00" + b"\x89\x00" * 128 + b"\x81\x02hi"
+async def test_a_path_can_be_cut_at_the_servers_next_ping_however_the_bytes_come() -> None:
+    no_ping = UPGRADED + b"\x82\x7e\x01\x00" + b"\x89\x00" * 128 + b"\x81\x02hi"
     async with echoing() as (proxy, _got), client(proxy) as (reader, writer):
-        for place in range(len(frames)):
-            writer.write(frames[place : place + 1])
+        for place in range(len(UPGRADED)):
+            writer.write(UPGRADED[place : place + 1])
             await said(reader, 1)
         (path,) = proxy.sockets
-        assert path.pinged_at is None, "a ping's bytes inside another frame are no ping"
-        writer.write(b"\x89\x08")
-        writer.write(b"12345678")
-        await said(reader, 10)
-        assert path.pinged_at is not None
+
+        async def speak() -> None:
+            for place in range(len(UPGRADED), len(no_ping)):
+                writer.write(no_ping[place : place + 1])
+                assert await said(reader, 1) == no_ping[place : place + 1]
+            assert not path.is_cut, "a ping's bytes inside another frame are no ping"
+            writer.write(b"\x89\x0812345678")
+
+        speaking = asyncio.create_task(speak())
+        async with proxy.broken(60, at_ping_of=path):
+            await speaking
+            await silent(reader)
+        assert await said(reader, 10) == b"\x89\x0812345678"

@@ -2,25 +2,28 @@
 
 Every accepted connection is a ``Path``. A path that is cut forwards nothing either way: no byte, no FIN, no RST. What
 was on its way is held, and goes on when the path is healed, or is lost with the connection when it is dropped.
-``pinged_at`` follows the frames of a WebSocket from the server, so that a test can choose its moment.
+
+A server finds out by a ping that is not answered, so ``broken`` can wait for the server's next ping and hold that one
+back already: then the moment at which the server must have seen the drop is known.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 CHUNK = 64 * 1024
 CONNECT_S = 5.0
+PING_S = 20.0
+"""A server pings every 10 s."""
 PING = 0x9
 
 
 class _Pings:
-    """Reads the server's half of a connection: when the last WebSocket ping went by."""
+    """Reads the server's half of a connection: calls ``on_ping`` for each WebSocket ping before it is forwarded."""
 
     def __init__(self) -> None:
         self.upgraded = False
-        self.last_at: float | None = None
+        self.on_ping: Callable[[], None] | None = None
         self._head = bytearray()
         self._skip = 0
         self._plain = False
@@ -53,8 +56,8 @@ class _Pings:
             if len(self._head) < 2 + wide:
                 return
             size = int.from_bytes(self._head[2 : 2 + wide], "big") if wide else short
-            if self._head[0] & 0x0F == PING:
-                self.last_at = time.monotonic()
+            if self._head[0] & 0x0F == PING and self.on_ping is not None:
+                self.on_ping()
             self._skip = 2 + wide + size
 
 
@@ -79,10 +82,9 @@ class Path:
         """Whether it carries a WebSocket."""
         return self._pings.upgraded
 
-    @property
-    def pinged_at(self) -> float | None:
-        """When the server's last ping came by (``time.monotonic``)."""
-        return self._pings.last_at
+    def at_ping(self, do: Callable[[], None] | None) -> None:
+        """Call it for each ping of the server, before the ping is forwarded; None: no more."""
+        self._pings.on_ping = do
 
     def cut(self) -> None:
         """Forward nothing from now on."""
@@ -126,6 +128,7 @@ class Path:
         while data := await reader.read(CHUNK):
             await self._open.wait()
             look(data)
+            await self._open.wait()  # cut by what it saw
             if writer.transport.is_closing():
                 raise ConnectionResetError
             writer.write(data)
@@ -185,22 +188,42 @@ class Proxy:
                 path.heal()
 
     @asynccontextmanager
-    async def broken(self, seconds: float, which: Choice = every) -> AsyncIterator[asyncio.Event]:
-        """Cut the chosen paths for so long; inside the block the time runs. The event is set when they are healed."""
+    async def broken(
+        self, seconds: float, which: Choice = every, *, at_ping_of: Path | None = None
+    ) -> AsyncIterator[asyncio.Event]:
+        """Cut the chosen paths for so long; the block begins when they are cut. The event is set when they are healed.
+
+        With ``at_ping_of`` they are cut when the server pings on that path next: the ping is the first thing held.
+        """
         healed = asyncio.Event()
+        loop = asyncio.get_running_loop()
 
         def mend() -> None:
             self.heal()
             healed.set()
 
-        self.cut(which)
-        timer = asyncio.get_running_loop().call_later(seconds, mend)
+        if at_ping_of is None:
+            self.cut(which)
+        else:
+            await self._cut_at_ping(at_ping_of, which)
+        timer = loop.call_later(seconds, mend)
         try:
             yield healed
         finally:
             timer.cancel()
             if not healed.is_set():
                 mend()
+
+    async def _cut_at_ping(self, path: Path, which: Choice) -> None:
+        done = asyncio.Event()
+
+        def pinged() -> None:
+            path.at_ping(None)
+            self.cut(which)
+            done.set()
+
+        path.at_ping(pinged)
+        await asyncio.wait_for(done.wait(), PING_S)
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, in a task of this proxy."""

@@ -1,0 +1,140 @@
+"""The system's Chromium for tests: people at their pages, what the pages complain of, and pictures of them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, Playwright, async_playwright
+
+from tests.support.services import REPOSITORY
+
+ARTIFACTS = REPOSITORY / "tests" / "artifacts"
+"""Where pictures go (not in the repository)."""
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Several pages are in front at once here; none of them is "in the background".
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-background-timer-throttling",
+]
+BUILD_S = 600
+PATIENCE_MS = 20_000
+
+
+class Device(NamedTuple):
+    """What a person holds."""
+
+    name: str
+    width: int
+    height: int
+    touch: bool = False
+
+
+LAPTOP = Device("laptop", 1280, 800)
+PHONE = Device("phone", 390, 844, touch=True)
+
+
+def chromium() -> str:
+    """Return the browser's program. Without one a test is skipped, and fails where CI says that nothing may be."""
+    for name in PROGRAMS:
+        if found := shutil.which(name):
+            return found
+    why = "no Chromium on this machine (Debian: apt-get install chromium)"
+    if os.environ.get("CI"):
+        pytest.fail(f"browser tests cannot run: {why}")
+    pytest.skip(why)
+
+
+def built_client() -> None:
+    """Build the web client when it is missing or older than its sources."""
+    done = subprocess.run(
+        [sys.executable, "-m", "arena.webbuild"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_S,
+        check=False,
+    )
+    assert done.returncode == 0, f"the web client cannot be built:\n{done.stdout}{done.stderr}"
+
+
+class Person:
+    """Somebody at a page of their own."""
+
+    def __init__(self, device: Device, page: Page) -> None:
+        self.device = device
+        self.page = page
+        self.complaints: list[str] = []
+        self._pictures = 0
+        page.on("console", self._said)
+        page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    async def picture(self, moment: str) -> None:
+        """Keep what the page looks like now."""
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        self._pictures += 1
+        await self.page.screenshot(path=ARTIFACTS / f"{self.device.name}-{self._pictures:02}-{moment}.png")
+
+
+class People:
+    """Opens pages in one browser, each in a profile of its own."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self.all: list[Person] = []
+
+    async def come(self, device: Device, url: str) -> Person:
+        """Open a page on a device."""
+        context = await self._browser.new_context(
+            base_url=url,
+            viewport={"width": device.width, "height": device.height},
+            has_touch=device.touch,
+            is_mobile=device.touch,
+            device_scale_factor=2 if device.touch else 1,
+            locale="en-GB",
+            color_scheme="dark",
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        person = Person(device, await context.new_page())
+        self.all.append(person)
+        return person
+
+
+@asynccontextmanager
+async def people() -> AsyncIterator[People]:
+    """Give a running browser."""
+    program = chromium()
+    async with async_playwright() as playwright, _launched(playwright, program) as browser:
+        found = People(browser)
+        try:
+            yield found
+        except BaseException:
+            for person in found.all:
+                await person.picture("when-it-failed")
+            raise
+
+
+@asynccontextmanager
+async def _launched(playwright: Playwright, program: str) -> AsyncIterator[Browser]:
+    browser = await playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
+    try:
+        yield browser
+    finally:
+        await browser.close()
