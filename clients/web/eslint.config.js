@@ -40,11 +40,14 @@ export default ts.config(
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/consistent-type-imports": "error",
       "no-restricted-globals": ["error", ...allBut()],
-      eqeqeq: "error",
+      eqeqeq: ["error", "always", { null: "ignore" }],
     },
   },
   { files: ["src/api/**"], rules: { "no-restricted-globals": ["error", ...allBut("fetch")] } },
-  { files: ["src/match/connection.ts"], rules: { "no-restricted-globals": ["error", ...allBut("WebSocket")] } },
+  {
+    files: ["src/match/connection.ts"],
+    rules: { "no-restricted-globals": ["error", ...allBut("WebSocket")] },
+  },
   {
     files: ["src/lib/storage.ts"],
     rules: { "no-restricted-globals": ["error", ...allBut("localStorage", "sessionStorage")] },

@@ -10,7 +10,7 @@ const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(do
 export async function inTurn<T>(name: string, work: () => Promise<T>): Promise<T> {
   // Typed as always there, but only in a secure context.
   const locks = navigator.locks as LockManager | undefined;
-  if (locks) return locks.request(name, work) as Promise<T>;
+  if (locks) return locks.request(name, work);
   const key = `${name}.turn`;
   const me = randomText(12);
   await take(key, me);

@@ -46,7 +46,7 @@ export function wished(commands: Commands, wish: Wish, live: boolean): [Commands
 }
 
 export function withId(wish: Wish, id: number): Command {
-  return { ...wish, id } as Command;
+  return { ...wish, id };
 }
 
 export function acknowledged(commands: Commands, ids: readonly number[]): Commands {

@@ -35,16 +35,16 @@ export const useMine = (): Readonly<Record<string, unknown>> | null =>
 
 export function useIsHost(): boolean {
   return useSession((session) => {
-    const seat = session.held?.seat;
-    return seat != null && session.held?.room.seats[seat]?.role === "host";
+    const held = session.held;
+    return held?.seat != null && held.room.seats[held.seat]?.role === "host";
   });
 }
 
 /** Host or co-host. */
 export function useMayHost(): boolean {
   return useSession((session) => {
-    const seat = session.held?.seat;
-    const role = seat == null ? undefined : session.held?.room.seats[seat]?.role;
+    const held = session.held;
+    const role = held?.seat == null ? undefined : held.room.seats[held.seat]?.role;
     return role === "host" || role === "cohost";
   });
 }

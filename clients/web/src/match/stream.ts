@@ -30,8 +30,8 @@ export function welcomed(before: Held | null, message: Welcome): Held | null {
     seat: message.seat ?? null,
   };
   if (message.resumed) {
-    // The missing deltas follow and start from the version we hold.
-    if (before?.epoch !== message.epoch) return null;
+    // The missing deltas follow and start from the version we hold; each audience counts its own (SPEC, resume).
+    if (before?.epoch !== message.epoch || before.audience !== message.audience) return null;
     return { ...before, ...named, n: before.n, mine: message.private ?? null };
   }
   return { ...named, room: message.view as unknown as RoomView, mine: message.private ?? null };

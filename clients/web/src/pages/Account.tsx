@@ -1,5 +1,5 @@
 import { LogOut } from "lucide-react";
-import { useState, type FormEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 
 import * as api from "../api/client";
 import { cleanName, useIdentity } from "../api/hooks";
@@ -44,7 +44,7 @@ function Newcomer({ guest }: { readonly guest: Me | null }) {
   const { busy, words, run, clear } = useAction();
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
-  const submit = (event: FormEvent): void => {
+  const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     void run(async () => {
       if (way === "login") {
@@ -146,7 +146,7 @@ function ProfileForm({ me }: { readonly me: Me }) {
   const { busy, words, run } = useAction();
   const [who, setWho] = useState<Persona>({ name: me.name, avatar: me.avatar });
   const same = cleanName(who.name) === me.name && who.avatar === me.avatar;
-  const submit = (event: FormEvent): void => {
+  const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     void run(async () => {
       const next = { name: cleanName(who.name), avatar: who.avatar };
@@ -171,7 +171,7 @@ function PasswordForm() {
   const { busy, words, run } = useAction();
   const [old, setOld] = useState("");
   const [fresh, setFresh] = useState("");
-  const submit = (event: FormEvent): void => {
+  const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     void run(async () => {
       await api.changePassword(old, fresh);

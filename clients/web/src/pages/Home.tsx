@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { ArrowRight, Lock, Users } from "lucide-react";
-import { useState, type FormEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 import { Link, useNavigate } from "react-router";
 
 import * as api from "../api/client";
@@ -54,7 +54,7 @@ function PlayForm() {
     await becomePlayer(identity, named.name, named.avatar);
     keepPersona(named);
   };
-  const submit = (event: FormEvent): void => {
+  const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     const meant = code === "" ? null : normaliseCode(code);
     if (code !== "" && meant === null) {

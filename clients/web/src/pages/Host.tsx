@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 import { useNavigate } from "react-router";
 
 import * as api from "../api/client";
@@ -57,7 +57,7 @@ function HostForm({ modes }: { readonly modes: readonly ModeInfo[] }) {
   const [title, setTitle] = useState("");
   const [seen, setSeen] = useState<"private" | "public">("private");
 
-  const submit = (event: FormEvent): void => {
+  const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     void run(async () => {
       const who = persona();

@@ -1,5 +1,5 @@
 import { MonitorPlay, Users } from "lucide-react";
-import { useState, type FormEvent } from "react";
+import { useState, type SyntheticEvent } from "react";
 import { Navigate, useNavigate, useParams } from "react-router";
 
 import { becomePlayer, cleanName, useIdentity, useRoomCard } from "../api/hooks";
@@ -55,7 +55,7 @@ export function Join() {
         >
           {t("server.silent.more")}
         </EmptyState>
-      ) : isPending || identity.is === "unknown" || !card ? (
+      ) : isPending || identity.is === "unknown" ? (
         <p className="join-wait" role="status">
           {t("loading")}
         </p>
@@ -73,7 +73,7 @@ function JoinForm({ code, card, identity }: { code: string; card: RoomCard; iden
   const me = identity.is === "somebody" ? identity.me : null;
   const [who, setWho] = useState(() => (me ? { name: me.name, avatar: me.avatar } : persona()));
   const full = card.players >= card.seats_max;
-  const submit = (event: FormEvent): void => {
+  const submit = (event: SyntheticEvent): void => {
     event.preventDefault();
     void run(async () => {
       const named = { ...who, name: cleanName(who.name) || persona().name };

@@ -37,7 +37,7 @@ export function ShareLink({ link, title }: { readonly link: string; readonly tit
     return () => clearTimeout(timer);
   }, [copied]);
   // Typed as always there; neither exists on plain http.
-  const share = (navigator as Partial<Navigator>).share as Navigator["share"] | undefined;
+  const share = (navigator as Partial<Navigator>).share;
   if (share) {
     const offer = (): void => {
       // A person who closes the share sheet has changed their mind: nothing to say.

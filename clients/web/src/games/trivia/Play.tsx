@@ -17,6 +17,7 @@ import { Button } from "../../ui/Button";
 import { play } from "../../ui/sound";
 import { QuestionClock } from "./QuestionClock";
 import { Scoreboard } from "./Scoreboard";
+import { tileState } from "./tiles";
 import { useTrivia, useTriviaMine } from "./view";
 import "./trivia.css";
 
@@ -168,23 +169,6 @@ function Tile({ index, option, game, mine, ask }: TileProps) {
       disabled={ask === null}
     />
   );
-}
-
-export function tileState(
-  index: number,
-  game: TriviaView,
-  answer: number | null,
-  sent: number | null,
-  may: boolean,
-): TileState {
-  if (game.stage === "reveal") {
-    if (game.reveal?.right === index) return "right";
-    return answer === index ? "wrong" : "missed";
-  }
-  if (sent === index) return "sent";
-  if (answer === index && sent === null) return "taken";
-  if (answer !== null || sent !== null) return "passed";
-  return may ? "idle" : "shown";
 }
 
 function statusOf(state: TileState, t: Translator, chose: number | null): string | undefined {

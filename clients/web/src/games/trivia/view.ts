@@ -7,7 +7,7 @@ export function useTrivia<T>(select: (game: TriviaView) => T): T {
 }
 
 export function useTriviaMine(): TriviaPrivate | null {
-  return useMine() as TriviaPrivate | null;
+  return useMine();
 }
 
 export interface Standing extends TriviaScore {
