@@ -87,7 +87,7 @@ describe("the session machine", () => {
   });
 
   for (const code of [CloseCode.KICKED, CloseCode.REPLACED, CloseCode.ROOM_CLOSED]) {
-    it(`stops after ${CloseCode[code]}`, () => {
+    it(`stops after ${String(code)}`, () => {
       const [session] = run([...SEATED, { is: "closed", code, reason: "" }]);
       expect(session.link.is).toBe("stopped");
     });
