@@ -143,7 +143,7 @@ async def killed_inside_a_tick(arena: Arena, question: int, next_fault: str, *, 
     answer(after, question)
     await revealed(arena, question)
     assert counted(players, question), f"{point}: an answer was lost"
-    arena.host.submit(TriviaSkip)
+    go_on(arena)
 
 
 async def killed_after_a_told_reveal(arena: Arena, question: int) -> None:
@@ -162,10 +162,16 @@ async def killed_after_a_told_reveal(arena: Arena, question: int) -> None:
     await arena.crowd.until(lambda: bool(silent.turned), lambda: "the late answer was neither taken nor refused")
     assert question not in silent.acknowledged
     await revealed(arena, question)
-    arena.host.submit(TriviaSkip)
+    go_on(arena)
 
 
 # ---- what is seen on the way -------------------------------------------------------------------------------
+
+
+def go_on(arena: Arena) -> None:
+    """Have the host skip the rest of the reveal, and the scoreboard."""
+    arena.host.submit(TriviaSkip)
+    arena.host.submit(TriviaSkip)
 
 
 def answer(players: list[Player], question: int) -> None:

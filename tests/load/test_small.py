@@ -26,7 +26,8 @@ async def test_a_room_of_100_players_and_200_watchers_loses_nobody_and_no_answer
             for question in range(QUESTIONS):
                 await _play(crowd, everybody, players, question)
                 if question < QUESTIONS - 1:
-                    host.submit(TriviaSkip)
+                    host.submit(TriviaSkip)  # the rest of the reveal
+                    host.submit(TriviaSkip)  # the scoreboard
             await crowd.until(
                 lambda: all(each.view == host.view and each.phase == "results" for each in everybody),
                 lambda: f"views differ: {[each.name for each in everybody if each.view != host.view][:10]}",
