@@ -37,6 +37,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}
     with_reference: bool = True
     opens_s: float = 300.0
+    profile_file: str = ""  # cProfile's figures of node 1 (slows it)
 
 
 class Side(Struct, frozen=True, kw_only=True):
@@ -106,20 +107,28 @@ def installation(plan: Plan, folder: Path) -> Iterator[Installation]:
     if plan.server:
         yield Installation(Target(server=plan.server), processes_of(plan.server))
         return
-    with stack.own(folder, nodes=plan.nodes) as own:
+    profile = Path(plan.profile_file) if plan.profile_file else None
+    with stack.own(folder, nodes=plan.nodes, profile=profile) as own:
         yield own
 
 
-def processes_of(server: str) -> list[Process]:
-    """Return the arena's processes when the server is on this machine; else none: their CPU cannot be seen."""
+def processes_of(server: str, parent: int | None = None) -> list[Process]:
+    """Return the arena's processes when the server is on this machine; else none: their CPU cannot be seen.
+
+    ``parent`` is their supervisor, where it is known; else all that run here are taken for the server's.
+    """
     if "://127." not in server and "://localhost" not in server:
         return []
     found = []
-    for process in psutil.process_iter(["cmdline", "pid"]):
-        command = " ".join(process.info["cmdline"] or [])
+    running = psutil.process_iter() if parent is None else psutil.Process(parent).children(recursive=True)
+    for process in running:
+        try:
+            command = " ".join(process.cmdline())
+        except psutil.Error:
+            continue  # it ended while we looked
         for module, name in (("gameserver", "node"), ("httpapi.worker", "worker"), ("httpapi", "api")):
             if command.endswith(f"-m {module}"):
-                found.append(Process(f"{name} {process.info['pid']}", process.info["pid"]))
+                found.append(Process(f"{name} {process.pid}", process.pid))
                 break
     return found
 

@@ -44,6 +44,7 @@ def profile_of(swarm: Swarm) -> Profile:
     kinds: dict[str, type[_Arena] | type[Reference]] = {
         "ready": Ready,
         "trivia": Trivia,
+        "once": Once,
         "idle": Idle,
         "reference": Reference,
     }
@@ -78,6 +79,7 @@ class _Arena:
         if payload[1:7] == _ACK:
             for number in msgpack.unpackb(payload)["ids"]:
                 sent = conn.at.pop(number, None)
+                self.acknowledged(conn, number)
                 if sent is not None and self.swarm.measuring:
                     counts.acks += 1
                     count(counts.ack_times, now - sent)
@@ -106,6 +108,9 @@ class _Arena:
 
     def refused(self, conn: Conn, message: dict[str, Any]) -> None:
         """Take a refusal."""
+
+    def acknowledged(self, conn: Conn, number: int) -> None:
+        """A command counts."""
 
     def go(self, now: float) -> None:
         """Begin."""
@@ -229,6 +234,50 @@ class Trivia(_Arena):
     def notes(self) -> dict[str, Any]:
         """How much was played."""
         return {"matches_started": self.matches, "questions": self.questions, "answers": self.answers_sent}
+
+
+class Once(Trivia):
+    """One match to its end, with a record of what was acknowledged, to be held against the results."""
+
+    def __init__(self, swarm: Swarm) -> None:
+        super().__init__(swarm)
+        self._answers: set[tuple[int, int]] = set()  # seat, command id
+        self._acknowledged: dict[int, int] = {}  # seat → answers that count
+        self._told: dict[int, int] = {}  # seat → answers that the results name
+        self._match = ""
+
+    def _look(self, room: Room) -> None:
+        view = room.state["view"]
+        if view["phase"] == "results" and not self._match:
+            self._match = view["results"]["match"]
+            self._told = {row["seat"]: row["answered"] for row in view["results"]["rows"]}
+            self.swarm.tell(event="over", match=self._match)
+        elif not self._match:
+            super()._look(room)
+
+    def _answer(self, conn: Conn, number: int, options: int, now: float) -> None:
+        self._answers.add((conn.seat, conn.next_id))
+        super()._answer(conn, number, options, now)
+
+    def acknowledged(self, conn: Conn, number: int) -> None:
+        """Remember answers that count."""
+        if (conn.seat, number) in self._answers:
+            self._acknowledged[conn.seat] = self._acknowledged.get(conn.seat, 0) + 1
+
+    def notes(self) -> dict[str, Any]:
+        """What was acknowledged, and what the results say."""
+        missing = {
+            seat: [count, self._told.get(seat)]
+            for seat, count in self._acknowledged.items()
+            if self._told.get(seat) != count
+        }
+        return super().notes() | {
+            "match": self._match,
+            "acknowledged": sum(self._acknowledged.values()),
+            "counted": sum(self._told.values()),
+            "players_in_results": len(self._told),
+            "differing": missing,
+        }
 
 
 class Reference:

@@ -48,8 +48,10 @@ class Installation(Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def own(folder: Path, *, nodes: int = 1, environment: Mapping[str, str] | None = None) -> Iterator[Installation]:
-    """Start a store and nodes, and stop them at the end."""
+def own(
+    folder: Path, *, nodes: int = 1, environment: Mapping[str, str] | None = None, profile: Path | None = None
+) -> Iterator[Installation]:
+    """Start a store and nodes, and stop them at the end. ``profile``: where node 1 leaves cProfile's figures."""
     key_files.signing_keys(Settings.from_env({"ARENA_DATA": str(folder)}))
     server = Valkey(folder)
     url = server.start()
@@ -65,7 +67,7 @@ def own(folder: Path, *, nodes: int = 1, environment: Mapping[str, str] | None =
         }
         processes = [Process("valkey", server.child.pid)]
         for number in range(1, nodes + 1):
-            processes.append(_node(f"node-{number}", told, started, folder))
+            processes.append(_node(f"node-{number}", told, started, folder, profile if number == 1 else None))
         worker.start()
         yield Installation(Target(redis_url=url, data=str(folder), shards=SHARDS), processes)
     finally:
@@ -80,10 +82,13 @@ def own(folder: Path, *, nodes: int = 1, environment: Mapping[str, str] | None =
         server.stop()
 
 
-def _node(name: str, told: Mapping[str, str], started: list[subprocess.Popen[str]], folder: Path) -> Process:
+def _node(
+    name: str, told: Mapping[str, str], started: list[subprocess.Popen[str]], folder: Path, profile: Path | None
+) -> Process:
+    run = ["-m", "gameserver"] if profile is None else ["-m", "bench.profiled", str(profile)]
     with (folder / f"{name}.log").open("wb") as log:
         node = subprocess.Popen(
-            [sys.executable, "-m", "gameserver"],
+            [sys.executable, *run],
             env={**told, "ARENA_NODE_NAME": name, "ARENA_NODE_LISTEN": "127.0.0.1:0"},
             stdout=subprocess.PIPE,
             stderr=log,

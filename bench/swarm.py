@@ -30,7 +30,7 @@ LATENESS_US: Final = 10
 class Orders(Struct, frozen=True, kw_only=True):
     """What one process plays."""
 
-    profile: str  # ready, trivia, idle, reference
+    profile: str  # ready, trivia, once, idle, reference
     people: str  # short and different for each process
     rooms: int
     players: int  # in each room
@@ -137,6 +137,7 @@ class Swarm:
         self.profile = profile_of(self)
         self._orders_in = b""
         self._stopped = False
+        self.opening_s = 0.0  # how long it took to let everybody in
         self._entrance = None if orders.profile == "reference" else entrance(orders.target, orders.people)
 
     # ---- rooms and opening -----------------------------------------------------------------------------
@@ -177,6 +178,7 @@ class Swarm:
             if now - told > PROGRESS_S:
                 told = now
                 self.tell(event="opening", inside=self.inside, of=len(everybody), closes=self.closes)
+        self.opening_s = time.perf_counter() - start
 
     def _open(self, conn: Conn) -> None:
         if self._entrance is None:
@@ -288,6 +290,8 @@ class Swarm:
             counts, sent = self.counts, conn.room.sent
             counts.frames += 1
             counts.frame_bytes += len(payload) + (2 if len(payload) < 126 else 4)
+            if conn.role != "player":
+                return  # watchers' frames are coalesced: no command waits for them
             for key in conn.room.keys:
                 at = sent.get(key)
                 if at is not None:
@@ -363,7 +367,7 @@ def main() -> None:
     swarm.tell(event="rooms", codes=[room.code for room in swarm.rooms])
     swarm.listen()
     swarm.open_all()
-    swarm.tell(event="inside", closes=swarm.closes)
+    swarm.tell(event="inside", inside=swarm.inside, opening_s=round(swarm.opening_s, 2), closes=swarm.closes)
     swarm.play()
     swarm.tell(
         event="done",
