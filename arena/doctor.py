@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -90,7 +91,12 @@ def _folder(data: Path) -> Finding:
     if running:
         return Finding(what, f"{path}, in use by `arena up` (process {running.pid}, {running.address})")
     existing = next(place for place in (path, *path.parents) if place.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    try:
+        with tempfile.TemporaryFile(
+            dir=existing
+        ):  # to ask what we may is not enough: root may all, /proc takes nothing
+            pass
+    except OSError:
         return Finding(what, f"{path} cannot be written", "make it writable, or set ARENA_DATA to another", fatal=True)
     status = os.statvfs(existing)
     if status.f_bavail * status.f_frsize < FREE_BYTES_MIN:

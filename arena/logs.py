@@ -4,6 +4,7 @@ Log ids, not objects. Tokens, tickets, passwords, payloads and answers are never
 texts that look like a token are blotted out here, as a second net.
 """
 
+import json
 import logging
 import re
 import sys
@@ -54,7 +55,10 @@ def _blot(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mut
 
 
 def _to_json(event: object, **_settings: object) -> str:
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # integers beyond 64 bits, lone surrogates
+        return json.dumps(event, default=repr)
 
 
 class _FromStandardLogging(logging.Handler):

@@ -68,9 +68,10 @@ class Supervisor:
 
     def watch_children(self, loop: asyncio.AbstractEventLoop) -> None:
         """Notice ends of children by SIGCHLD. Call once, on the main thread."""
-        loop.add_signal_handler(signal.SIGCHLD, self._look)
+        loop.add_signal_handler(signal.SIGCHLD, self.look)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """See which children have ended."""
         for keeper in self._keepers.values():
             keeper.look()
 

@@ -26,6 +26,7 @@ LEEWAY_SECONDS: Final = 5
 TOKEN_BYTES_MAX: Final = 16 * 1024
 """A ticket may carry 200 blocked ids."""
 
+_LIFE_SECONDS: Final = {ACCESS_TYPE: ACCESS_SECONDS, TICKET_TYPE: TICKET_SECONDS}
 _ALGORITHM: Final = "EdDSA"
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _JWS: Final = PyJWS(algorithms=[_ALGORITHM])
@@ -172,6 +173,8 @@ def _verify(keys: VerifyKeys, token: str, kind: str, claims_type: type[_C], now:
         claims = msgspec.json.decode(payload, type=claims_type)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise TokenError(TokenFault.MALFORMED) from None
+    if claims.exp - claims.iat > _LIFE_SECONDS[kind]:  # we never sign such
+        raise TokenError(TokenFault.MALFORMED)
     _check_times(claims, time.time() if now is None else now)
     return claims
 

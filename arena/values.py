@@ -110,7 +110,8 @@ def networks(text: str) -> tuple[Network, ...]:
 def hosts(text: str) -> tuple[str, ...]:
     """Read host names, by comma; a port may follow."""
     for item in _items(text):
-        if not _is_host(item) and not _is_host(item.rpartition(":")[0]):
+        bare = re.sub(r":\d{1,5}$", "", item)
+        if not _is_host(item) and not _is_host(bare):
             raise ValueError(f"must be host names, by comma; {shown(item)} is none")
     return tuple(item.lower() for item in _items(text))
 

@@ -1,9 +1,11 @@
 """What every test stands on: real servers, an event loop like production's, and no silent failures."""
 
 import asyncio
+import functools
+import inspect
 import itertools
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from tests.support.services import create_database, migrate, running_postgres, r
 TESTS = Path(__file__).parent
 PURE = ("protocol", "games", "rooms", "judge")
 """Folders whose tests need no socket: what they test does no I/O."""
+
+ASYNC_TEST_SECONDS = 90.0
 
 _loop_failures: list[str] = []
 _database_numbers = itertools.count(1)
@@ -35,6 +39,23 @@ def _production_loop() -> asyncio.AbstractEventLoop:
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run asynchronous tests on uvloop, as production does."""
     return {"uvloop": _production_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every asynchronous test a time limit of its own: uvloop swallows what pytest-timeout's signal raises."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            marker = item.get_closest_marker("timeout")
+            item.obj = _limited(item.obj, float(marker.args[0]) if marker and marker.args else ASYNC_TEST_SECONDS)
+
+
+def _limited(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def limited(*arguments: object, **named: object) -> None:
+        async with asyncio.timeout(seconds):
+            await test(*arguments, **named)
+
+    return limited
 
 
 @pytest.fixture(autouse=True)

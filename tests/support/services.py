@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import pytest
 
 from arena.embedded.postgres import Postgres
 from arena.embedded.valkey import Valkey
@@ -20,6 +21,15 @@ from arena.embedded.valkey import Valkey
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = REPOSITORY.parent / "shared" / "data"
 """Public data sets that tests read where they are there (``../shared/data`` beside the repository)."""
+
+
+def public_data(*parts: str) -> Path:
+    """Return a file of the public data sets; skip the test, saying why, where they are missing."""
+    path = DATA.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"public test data that is not in the repository is missing: ../shared/data/{'/'.join(parts)}")
+    return path
+
 
 _MIGRATE_SECONDS = 60
 
