@@ -9,7 +9,8 @@ from arena import doctor
 from arena.datafolder import DataFolder, Running, read_running
 from arena.parts import PARTS, stores_of_running
 from arena.settings import Settings, SettingsError
-from tests.support.processes import free_port, running
+from tests.support.ports import free_port
+from tests.support.processes import running
 
 WIDE = {"COLUMNS": "160", "TERM": "dumb", "NO_COLOR": "1"}
 

@@ -15,7 +15,8 @@ import pytest
 
 from arena.datafolder import read_running
 from arena.embedded.process import Identity, reachable
-from tests.support.processes import Running, alive, family_of, free_port, running, small_up, until
+from tests.support.ports import free_port
+from tests.support.processes import Running, alive, family_of, running, small_up, until
 from tests.support.services import REPOSITORY, short_folder
 
 

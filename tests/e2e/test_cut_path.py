@@ -45,8 +45,12 @@ async def test_an_answer_given_while_the_path_is_cut_counts(redis_url: str, fres
                     host.submit(TriviaSkip)
                 await crowd.until(lambda: guest.phase == host.phase == "results", lambda: f"{guest.view}")
                 assert guest.view == host.view
+                assert guest.ended is None
             recorded = await the_match_of(fresh_database_url, code)
-        assert (guest.welcomed, guest.away, guest.ended, guest.double) == (2, 1, None, [])
+        # At least the cut itself: a busy machine may lose a ping more.
+        assert guest.welcomed >= 2
+        assert guest.away >= 1
+        assert guest.double == []
         told = {(guest.session.seat, n, text) for n, text in guest.acknowledged.items()}
         assert {row for row in recorded.answers if row[0] == guest.session.seat} == told
         assert len(told) == QUESTIONS

@@ -16,6 +16,7 @@ from gameserver.games.mode import Audience
 from gameserver.games.trivia import views as trivia_views
 from gameserver.games.trivia.state import TriviaState
 from gameserver.rooms import inputs
+from gameserver.rooms.phases import Phase
 from gameserver.rooms.room import Room
 from protocol import codec, delta
 from protocol.client import Command
@@ -111,7 +112,9 @@ class Witness:
     def _is_revealed(self) -> bool:
         game = self._game()
         if game is None:
-            return False
+            last = self.room.state.last  # the last reveal and the end of the match may fall into one input
+            ended = self.room.state.number == self.place.match and self.room.phase is Phase.RESULTS
+            return ended and last is not None and not last.abandoned
         number = self.known.number(game)
         return number > self.place.question or (number == self.place.question and self.known.revealed(game))
 

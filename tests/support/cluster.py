@@ -8,7 +8,6 @@ import os
 import queue
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from arena.keys import signing_keys
 from arena.settings import Settings
+from tests.support.ports import free_port
 from tests.support.services import REPOSITORY, create_database, short_folder
 
 READY_S = 30.0
@@ -33,13 +33,6 @@ QUICK = {
     "ARENA_FOUND_GRACE_MS": "800",
     "ARENA_SHARDS": "8",
 }
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -42,13 +41,6 @@ def family_of(pid: int) -> list[psutil.Process]:
         return [child for child in psutil.Process(pid).children(recursive=True) if alive(child.pid)]
     except psutil.NoSuchProcess:
         return []
-
-
-def free_port() -> int:
-    """Return a TCP port that was free a moment ago."""
-    with socket.socket() as line:
-        line.bind(("127.0.0.1", 0))
-        return int(line.getsockname()[1])
 
 
 class Running:
