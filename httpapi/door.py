@@ -353,6 +353,8 @@ class DoorProtocol(_Side):
         self._eofs += 1
         if self._eofs == 2 or other.transport is None or other.transport.is_closing():
             return False
+        if not other.transport.can_write_eof():  # TLS has no half-close
+            return False
         other.transport.write_eof()
         self._stop_timer()
         self._timer = asyncio.get_running_loop().call_later(self.limits.ending_s, self.cut)

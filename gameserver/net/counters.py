@@ -37,6 +37,10 @@ class Counters(Collector):
         self.protocol_errors: Counter[str] = Counter()  # by ProtocolErrorCode
         self.gauges: dict[str, Callable[[], int]] = {}
 
+    def describe(self) -> Iterable[Metric]:
+        """Claim no names: two listeners of one process (in tests) may both be asked."""
+        return ()
+
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics as they stand (the interface of prometheus_client)."""
         for name, value, meaning in (

@@ -27,6 +27,7 @@ class EdgeLimits(Struct, frozen=True, kw_only=True):
     closing_s: float = 2.0
     sweep_s: float = 0.1
     connections: int = 20_000
+    unasked: int = 1_000
     connections_per_address: int = 2_000
     opens_per_s: float = 400.0
     opens_burst: int = 400
@@ -56,6 +57,7 @@ TABLE: Final[dict[str, Limit]] = {
     "closing_s": Limit(int(DEFAULTS.closing_s), "seconds in CLOSING", "aborted"),
     "sweep_s": Limit(1, "tenths of a second between sweeps", "–"),
     "connections": Limit(DEFAULTS.connections, "sockets a node", "HTTP 503 + Retry-After"),
+    "unasked": Limit(DEFAULTS.unasked, "sockets above that, to be told 503", "aborted"),
     "connections_per_address": Limit(DEFAULTS.connections_per_address, "sockets an address", "HTTP 429 + Retry-After"),
     "opens_per_s": Limit(int(DEFAULTS.opens_per_s), "upgrades a second", "HTTP 503 + Retry-After"),
     "opens_burst": Limit(DEFAULTS.opens_burst, "upgrades at once", "HTTP 503 + Retry-After"),

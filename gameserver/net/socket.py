@@ -92,6 +92,9 @@ class Socket(Handshake):
         self._edge.sockets.add(self)
         self._deadline = self._now() + self._edge.limits.handshake_s
         self._watch()
+        limits = self._edge.limits
+        if len(self._edge.sockets) > limits.connections + limits.unasked:
+            self.cut("sockets")
 
     def data_received(self, data: bytes) -> None:
         """Take bytes: of the request first, of frames from then on."""

@@ -380,6 +380,7 @@ class Client:
         self.reader = reader
         self.writer = writer
         self.head = b""
+        self.answers_pings = True
         self._rest = b""
         self._frames: list[tuple[int, bytes]] = []
 
@@ -405,10 +406,10 @@ class Client:
             while True:
                 while self._frames:
                     opcode, payload = self._frames.pop(0)
-                    if opcode == 9:
-                        self.writer.write(frame(10, payload))
-                    else:
+                    if opcode != 9:
                         return opcode, payload
+                    if self.answers_pings:
+                        self.writer.write(frame(10, payload))
                 data = await self.reader.read(65536)
                 if not data:
                     raise EOFError

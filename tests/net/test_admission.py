@@ -93,6 +93,15 @@ def test_a_full_node() -> None:
     assert bench.edge.counters.refused == {"node_full": 1}
 
 
+def test_sockets_that_never_ask_are_bounded() -> None:
+    bench = Bench(limits=EdgeLimits(connections=2, unasked=3))
+    opened = [bench.connect()[1] for _ in range(8)]
+    bench.loop.turn()
+    assert [transport.lost for transport in opened] == [False] * 4 + [True] * 4
+    assert len(bench.edge.sockets) == 5
+    assert bench.edge.counters.aborts == {"sockets": 4}
+
+
 def test_the_pace_of_upgrades() -> None:
     bench = Bench(limits=EdgeLimits(opens_per_s=10, opens_burst=5))
     for _ in range(5):
@@ -171,6 +180,7 @@ EXERCISED = {
     "stuck_s": "test_a_reader_that_takes_nothing_is_cut",
     "closing_s": "test_a_peer_that_does_not_go_is_cut_after_two_seconds",
     "connections": "test_a_full_node",
+    "unasked": "test_sockets_that_never_ask_are_bounded",
     "connections_per_address": "test_open_connections_an_address",
     "opens_per_s": "test_the_pace_of_upgrades",
     "opens_burst": "test_the_pace_of_upgrades",

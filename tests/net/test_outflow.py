@@ -259,6 +259,7 @@ async def test_drain_says_farewell_to_everybody() -> None:
             for client, _ in pairs:
                 codes.append(await client.close_code())
                 client.writer.write(close_frame(1012))
+                await client.ended()
 
         await asyncio.gather(drained, leave())
         assert codes == [CloseCode.SERVICE_RESTART] * 5
