@@ -12,12 +12,12 @@ from httpapi.limits import REDIS_CONNECTIONS_MAX, REDIS_S_MAX
 
 def connect(url: str) -> Redis:
     """Return a client; it connects at the first use. Commands raise ``redis.exceptions.RedisError``."""
-    return Redis(connection_pool=_pool(url, REDIS_S_MAX))
+    return Redis.from_pool(_pool(url, REDIS_S_MAX))
 
 
 def connect_waiting(url: str) -> Redis:
     """Return a client for pub/sub, which may wait for ever for a message."""
-    return Redis(connection_pool=_pool(url, None))
+    return Redis.from_pool(_pool(url, None))
 
 
 def _pool(url: str, timeout_s: float | None) -> Any:
