@@ -162,7 +162,7 @@ def _play(console: Console, plan: Plan, crowds: list[Crowd], watched: list[Proce
         crowd.tell_all("go")
     console.print("the match runs …")
     began, start = time.monotonic(), watch.read(watched)
-    longest = (SECONDS + REVEAL_S + 15) * plan.questions
+    longest = (SECONDS + REVEAL_S + 30) * plan.questions + 120
     seated.wait("over", longest, lambda: None)
     seconds, end = time.monotonic() - began, watch.read(watched)
     for crowd in crowds:

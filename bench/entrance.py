@@ -3,9 +3,12 @@
 import http.client
 import json
 import secrets
+import threading
 import time
 import urllib.parse
-from typing import Any, Protocol
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, Protocol
 
 import msgspec
 import redis
@@ -20,7 +23,9 @@ from protocol.codec import pack_bus
 from protocol.ids import ROOM_ALPHABET, ROOM_CODE_LENGTH, RoomCode, ShardId, shard_of
 from protocol.tickets import ISSUER, TicketClaims
 
-OPEN_S = 60.0
+TICKETS_AT_ONCE: Final = 8
+
+OPEN_S: Final = 60.0
 """How long a new room may take to open (a fresh store is founded after a grace)."""
 
 
@@ -57,6 +62,27 @@ class Entrance(Protocol):
 def entrance(target: Target, people: str) -> Entrance:
     """Return the way into the target; ``people`` tells one load process's users from another's."""
     return Api(target.server, people) if target.server else Direct(target, people)
+
+
+class Desk:
+    """Asks for tickets, several at once, while the asker goes on with something else."""
+
+    def __init__(self, way: Entrance) -> None:
+        self._way = way
+        self._threads = ThreadPoolExecutor(TICKETS_AT_ONCE, "tickets")
+        self._asked: deque[tuple[Any, Future[Place]]] = deque()
+
+    def ask(self, whose: Any, code: str, user: int, role: str) -> None:
+        """Ask for a ticket; ``whose`` comes back with it."""
+        self._asked.append((whose, self._threads.submit(self._way.ticket, code, user, role)))
+
+    def ready(self) -> list[tuple[Any, Place]]:
+        """Return what has come, in the order asked. Raises what went wrong."""
+        come = []
+        while self._asked and self._asked[0][1].done():
+            whose, place = self._asked.popleft()
+            come.append((whose, place.result()))
+        return come
 
 
 class Direct:
@@ -149,8 +175,15 @@ class Api:
             raise ValueError(f"{server!r}: give the server as http://host:port")
         self._host, self._port = parts.hostname, parts.port or 80
         self._people = people
-        self._line = http.client.HTTPConnection(self._host, self._port, timeout=15)
+        self._lines = threading.local()  # several threads may ask at once, each on a connection of its own
         self._tokens: dict[int, str] = {}
+
+    @property
+    def _line(self) -> http.client.HTTPConnection:
+        line: http.client.HTTPConnection | None = getattr(self._lines, "line", None)
+        if line is None:
+            line = self._lines.line = http.client.HTTPConnection(self._host, self._port, timeout=15)
+        return line
 
     def _ask(self, method: str, path: str, body: Any, user: int | None = None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}

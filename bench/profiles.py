@@ -167,12 +167,13 @@ class Trivia(_Arena):
     def __init__(self, swarm: Swarm) -> None:
         super().__init__(swarm)
         self.questions = self.matches = 0
-        self.answers_sent = self.answers_told = 0
+        self.answers_sent = 0
+        self.notices: dict[str, int] = {}  # why starts fell through
 
     def whole(self, conn: Conn, view: dict[str, Any]) -> None:
         """Keep the view."""
         if conn is conn.room.conns[0]:
-            conn.room.state = {"view": view, "question": None, "asked": ""}
+            conn.room.state = {"view": view, "question": None, "asked": "", "notice": None}
             if self.swarm.running:
                 self._look(conn.room)
 
@@ -194,6 +195,11 @@ class Trivia(_Arena):
     def _look(self, room: Room) -> None:
         view, state, host = room.state["view"], room.state, room.conns[0]
         step = f"{view['phase']} {view['number']}"
+        notice = view.get("notice")
+        if notice and notice != state["notice"]:  # the start fell through (content came late): try again
+            self.notices[notice] = self.notices.get(notice, 0) + 1
+            state["asked"] = ""
+        state["notice"] = notice
         if view["phase"] in ("lobby", "results") and state["asked"] != step:
             state["asked"] = step
             self.swarm.at(self._soon(1.0), lambda now: self._start(host, view["phase"], now))
@@ -233,7 +239,12 @@ class Trivia(_Arena):
 
     def notes(self) -> dict[str, Any]:
         """How much was played."""
-        return {"matches_started": self.matches, "questions": self.questions, "answers": self.answers_sent}
+        return {
+            "matches_started": self.matches,
+            "questions": self.questions,
+            "answers": self.answers_sent,
+            "starts_that_fell_through": self.notices,
+        }
 
 
 class Once(Trivia):

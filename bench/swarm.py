@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from bench import wire
-from bench.entrance import Place, Target, entrance
+from bench.entrance import Desk, Place, Target, entrance
 
 PROGRESS_S: Final = 0.5
 OPENS_S: Final = 150
@@ -169,23 +169,26 @@ class Swarm:
         everybody = [conn for room in self.rooms for conn in room.conns]
         self._waiting = [(start + n * gap, n, conn) for n, conn in enumerate(everybody)]
         told = start
+        desk = None if self._entrance is None else Desk(self._entrance)
         while self.inside < len(everybody):
             now = time.perf_counter()
             while self._waiting and self._waiting[0][0] <= now:
-                self._open(heapq.heappop(self._waiting)[2])
-                now = time.perf_counter()
+                conn = heapq.heappop(self._waiting)[2]
+                if desk is None:
+                    host, port = self.orders.reference
+                    self._open(conn, Place(host, port, f"/{conn.room.code}/{conn.room.conns.index(conn)}"))
+                else:
+                    desk.ask(conn, conn.room.code, conn.user, conn.role)
+            for conn, place in desk.ready() if desk is not None else ():
+                self._open(conn, place)
+                self._look(0)  # whoever is in waits for an answer while others come
             self._look(0.005)
             if now - told > PROGRESS_S:
                 told = now
                 self.tell(event="opening", inside=self.inside, of=len(everybody), closes=self.closes)
         self.opening_s = time.perf_counter() - start
 
-    def _open(self, conn: Conn) -> None:
-        if self._entrance is None:
-            host, port = self.orders.reference
-            place = Place(host, port, f"/{conn.room.code}/{conn.room.conns.index(conn)}")
-        else:
-            place = self._entrance.ticket(conn.room.code, conn.user, conn.role)
+    def _open(self, conn: Conn, place: Place) -> None:
         sock = socket.socket()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.orders.source:
