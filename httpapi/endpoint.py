@@ -118,6 +118,7 @@ class Endpoint:
     access: Access = Access.USER
     limits: Sequence[Limited] = ()
     media: str = "application/json"  # of the answer
+    also: Mapping[int, type[Struct]] = field(default_factory=dict)  # other statuses with a body that is no problem
 
 
 # ---- reading a request -----------------------------------------------------------------------------

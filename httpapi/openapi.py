@@ -55,6 +55,9 @@ def _responses(endpoint: Endpoint, schemas: dict[type, Any]) -> dict[str, Any]:
         if any(TABLE[code].retry_after is not None or code is Code.RATE_LIMITED for code in codes):
             answer["headers"] = {"Retry-After": {"description": "seconds", "schema": {"type": "integer"}}}
         responses.setdefault(str(status), answer)
+    for status, kind in endpoint.also.items():
+        content = {endpoint.media: {"schema": schemas[kind]}}
+        responses.setdefault(str(status), {"description": "See the body.", "content": {}})["content"].update(content)
     return responses
 
 
@@ -97,7 +100,7 @@ def _operation(endpoint: Endpoint, components: dict[str, Any], schemas: dict[typ
 def _types(endpoints: Iterable[Endpoint]) -> list[type]:
     found: dict[type, None] = {ProblemBody: None}
     for endpoint in endpoints:
-        for kind in (endpoint.body, endpoint.response, endpoint.query):
+        for kind in (endpoint.body, endpoint.response, endpoint.query, *endpoint.also.values()):
             if kind is not None:
                 found[kind] = None
     return list(found)

@@ -81,6 +81,7 @@ ENDPOINTS: Final = [
         handler=readiness,
         summary="Whether everything needed is there; 503 with the same body when not",
         response=Readiness,
+        also={503: Readiness},
         access=Access.ANYONE,
     ),
     Endpoint(
