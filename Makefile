@@ -13,6 +13,8 @@ WEB := clients/web
 MODULES := $(WEB)/node_modules/.arena-stamp
 ARGS ?=
 PYTEST_ARGS ?=
+# These measure how a whole installation keeps up with real time: nothing else runs beside them.
+ALONE := tests/faults tests/load tests/e2e
 # Where make can, the output of things done side by side is kept apart.
 SIDE_BY_SIDE := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
@@ -29,7 +31,8 @@ run: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp $(MODULES)
 	@$(PY) -m arena.webbuild
 	@cd $(WEB) && npm test
-	@$(PY) -m pytest -n auto --maxprocesses=8 --dist=worksteal $(PYTEST_ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses=8 --dist=worksteal $(ALONE:%=--ignore=%) $(PYTEST_ARGS)
+	@$(PY) -m pytest $(ALONE)
 
 check: $(VENV)/dev.stamp $(MODULES)
 	@$(MAKE) $(SIDE_BY_SIDE) check-python check-web

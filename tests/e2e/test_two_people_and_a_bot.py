@@ -186,7 +186,7 @@ async def _answer_over_a_cut_path(proxy: Proxy, host: Player, phone: Player) -> 
     """Cut the phone off in the middle of the question. It answers meanwhile, and the answer counts."""
     (socket,) = [path for path in proxy.sockets if not path.is_cut]
     seats = host.page.get_by_role("dialog", name="People").get_by_role("listitem")
-    banner = phone.page.get_by_text("The connection is lost. Reconnecting …").first
+    banner = phone.page.get_by_test_id("banner-lost")
     await host.button("Room menu").click()
     await host.page.get_by_role("menuitem", name="People").click()
     await expect(seats.filter(has_text=phone.name)).not_to_contain_text("away")

@@ -83,6 +83,9 @@ class Person:
         page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
 
     def _said(self, message: ConsoleMessage) -> None:
+        url = message.location.get("url", "")
+        if "status of 503" in message.text and url.endswith("/join"):
+            return  # a room that is still opening: the page asks again, the browser says so all the same
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
 

@@ -90,8 +90,9 @@ export class RoomConnection {
     const changed = session !== this.#session;
     this.#session = session;
     for (const effect of effects) this.#perform(effect);
+    // A timer may fire a moment early: then nothing changes, and it has to be set again.
+    if (changed || input.is === "wake") this.#arm();
     if (!changed) return;
-    this.#arm();
     for (const listener of this.#listeners) listener();
   }
 

@@ -31,7 +31,7 @@ export function Home() {
           <p>{t("home.lead")}</p>
         </section>
         {/* Whoever is here already has a name: the form starts from it once it is known. */}
-        <PlayForm key={identity.is === "somebody" ? identity.me.id : identity.is} />
+        <PlayForm key={identity.is === "somebody" ? identity.me.id : "new"} />
       </div>
       <OpenRooms />
     </Page>
