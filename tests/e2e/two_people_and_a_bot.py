@@ -47,7 +47,7 @@ class Player:
 
     async def answers(self, option: int) -> None:
         """Press a tile."""
-        await self.tiles.nth(option).click()
+        await self.tiles.nth(option).click(delay=150)  # a finger is not faster
         await expect(self.tiles.nth(option)).to_have_attribute("aria-pressed", "true")
 
     async def has_answered(self, option: int) -> None:
