@@ -21,7 +21,7 @@ from typing import Any, Final
 import uvloop
 
 from gameserver.net.gate import GateSettings
-from gameserver.net.limits import EdgeLimits
+from gameserver.net.limits import DEFAULTS, EdgeLimits
 from gameserver.net.server import serve
 from gameserver.ports import Connection, Member
 from protocol.client import Hello
@@ -35,6 +35,10 @@ CACHE: Final = HERE.parent / ".arena" / "autobahn"
 INSTALL_S: Final = 180.0
 RUN_S: Final = 240.0
 NOT_PERFORMANCE: Final = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
+PERFORMANCE: Final = ("9.*",)
+ROOMY: Final = EdgeLimits(outbox_bytes=64 * 1024 * 1024, stuck_s=60.0)
+"""For messages of 16 MiB, which no node would let wait for a slow reader."""
+
 GOOD: Final = frozenset({"OK", "NON-STRICT", "INFORMATIONAL"})
 AGENT: Final = "svidnet-arena"
 
@@ -122,7 +126,11 @@ def fuzz(url: str, cases: Sequence[str], *, cache: Path, within_s: float) -> dic
 
 
 async def run(
-    cases: Sequence[str] = NOT_PERFORMANCE, *, cache: Path = CACHE, within_s: float = RUN_S
+    cases: Sequence[str] = NOT_PERFORMANCE,
+    *,
+    limits: EdgeLimits = DEFAULTS,
+    cache: Path = CACHE,
+    within_s: float = RUN_S,
 ) -> dict[str, Any]:
     """Run the cases against a listener of our own. Raises ``Unavailable``."""
     nobody = _Nobody()
@@ -134,7 +142,7 @@ async def run(
         host="127.0.0.1",
         port=0,
         gate=GateSettings(echo=True),
-        limits=EdgeLimits(),
+        limits=limits,
     )
     try:
         url = f"ws://127.0.0.1:{listener.port}/echo"
@@ -154,11 +162,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "cases", nargs="*", default=list(NOT_PERFORMANCE), help="such as 1.* 6.4.1 (default: %(default)s)"
     )
+    parser.add_argument("--large", action="store_true", help="messages up to 16 MiB (9.*), too, with a larger outbox")
     parser.add_argument("--keep", type=Path, default=RESULT, help="where the result goes (default: %(default)s)")
     told = parser.parse_args(arguments)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             index = runner.run(run(told.cases))
+            if told.large:
+                index |= runner.run(run(PERFORMANCE, limits=ROOMY))
     except Unavailable as unavailable:
         print(unavailable, file=sys.stderr)
         return 2
