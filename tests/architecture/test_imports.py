@@ -16,8 +16,22 @@ TOOLS = ("protocol.typescript", "protocol.specification", "protocol.golden", "pr
 
 RULES = {
     "protocol": ("arena", "gameserver", "httpapi", "clients"),
-    "gameserver.games": ("gameserver.rooms", "gameserver.shards", "gameserver.net", "gameserver.adapters", "arena"),
-    "gameserver.judge": ("gameserver.rooms", "gameserver.shards", "gameserver.net", "gameserver.adapters", "arena"),
+    "gameserver.games": (
+        "gameserver.rooms",
+        "gameserver.shards",
+        "gameserver.net",
+        "gameserver.adapters",
+        "arena",
+        "httpapi",
+    ),
+    "gameserver.judge": (
+        "gameserver.rooms",
+        "gameserver.shards",
+        "gameserver.net",
+        "gameserver.adapters",
+        "arena",
+        "httpapi",
+    ),
     "gameserver.rooms": ("gameserver.shards", "gameserver.net", "gameserver.adapters", "arena", "httpapi"),
     "gameserver.shards": ("gameserver.net", "gameserver.adapters", "httpapi", *THIRD_PARTY_SHELL),
     "gameserver.net": ("gameserver.adapters", "httpapi", "redis", "asyncpg", "starlette"),
@@ -44,6 +58,31 @@ def test_a_package_reaches_only_what_it_may(imports: dict[str, list[str]], packa
         if _inside(name, package):
             way = chain(imports, name, RULES[package])
             assert way is None, " → ".join(way or [])
+
+
+@pytest.mark.parametrize("package", ["gameserver.shards", "gameserver.net"])
+def test_shards_and_edge_know_nothing_of_arena_but_logs_and_metrics(
+    imports: dict[str, list[str]], package: str
+) -> None:
+    for name, reached in imports.items():
+        if _inside(name, package):
+            assert {one for one in reached if _inside(one, "arena")} <= {"arena", "arena.logs", "arena.metrics"}, name
+
+
+def test_no_mode_knows_another(imports: dict[str, list[str]]) -> None:
+    for folder in ("gameserver.games", "protocol.modes"):
+        modes = _modes()
+        for mode in modes:
+            others = [f"{folder}.{other}" for other in modes if other != mode]
+            for name in imports:
+                if _inside(name, f"{folder}.{mode}"):
+                    way = chain(imports, name, others)
+                    assert way is None, " → ".join(way or [])
+
+
+def _modes() -> list[str]:
+    folder = REPOSITORY / "protocol" / "modes"
+    return [path.stem for path in sorted(folder.glob("*.py")) if path.stem not in ("__init__", "base")]
 
 
 @pytest.mark.parametrize("package", PURE)
