@@ -79,6 +79,8 @@ def own(
                 node.wait(STOP_S)
             node.kill()
             node.wait()
+            if node.stdout is not None:
+                node.stdout.close()
         server.stop()
 
 
