@@ -120,7 +120,7 @@ async def test_control_frames_split_at_every_byte() -> None:
 
 
 async def test_a_direct_client_s_times_come_from_our_own_socket() -> None:
-    async with node(limits=EdgeLimits(ping_every_s=0.05, pong_within_s=0.05, sweep_s=0.01)) as running:
+    async with node() as running:
         client, member = await running.join()
         reading = asyncio.create_task(client.next())
         await eventually(lambda: member.connection.meter.rated)  # type: ignore[attr-defined]  # of our Socket

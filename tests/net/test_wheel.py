@@ -165,7 +165,7 @@ def test_a_stalled_wheel_does_not_hurry() -> None:
 
 
 async def test_pings_over_a_real_socket() -> None:
-    limits = EdgeLimits(ping_every_s=0.1, pong_within_s=0.05, sweep_s=0.01)
+    limits = EdgeLimits(ping_every_s=1.5, pong_within_s=1.0, sweep_s=0.05)
     async with node(limits=limits) as running:
         living, living_member = await running.join()
         _, silent_member = await running.join()
@@ -178,5 +178,5 @@ async def test_pings_over_a_real_socket() -> None:
         living_member.connection.send(b"\x82\x00")
         assert await reading == (2, b"")
         line = living_member.connection.line
-        assert 1 <= line.one_way_ms < 50
-        assert 1 <= line.credit_cap_ms < 50
+        assert 1 <= line.one_way_ms < 500
+        assert 1 <= line.credit_cap_ms <= 120
