@@ -124,9 +124,7 @@ class _Table:
                 if pool
             ]
             if places:
-                category, difficulty = min(
-                    places, key=lambda place: (self._from_category[place[0]], self._rng.random())
-                )
+                category, difficulty = min(places, key=lambda place: self._liking(pools[place[1]][place[0]][0]))
                 one = pools[difficulty][category].popleft()
                 self._from_category[category] += 1
                 self.chosen[one.id] = one

@@ -28,6 +28,7 @@ from protocol.ids import ShardId
 
 GROUP: Final = "workers"
 CLAIM_EVERY_S: Final = 2.999  # a prime number of milliseconds: workers do not beat together
+CANCEL_AGAIN_S: Final = 0.05
 _MESSAGE: Final = keys.MESSAGE.encode()
 
 RedisAway = (RedisError, OSError, TimeoutError)
@@ -93,6 +94,7 @@ class StreamReader:
         together: bool,
         by_slot: bool = False,
         stale_ms: int = STALE_MS,
+        claim_every_s: float = CLAIM_EVERY_S,
     ) -> None:
         self._redis = redis
         self._kind = kind
@@ -103,6 +105,7 @@ class StreamReader:
         self._together = together
         self._by_slot = by_slot
         self._stale_ms = stale_ms
+        self._claim_every_s = claim_every_s
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Read until ``stopping`` is set; what is in hand then is finished."""
@@ -126,7 +129,7 @@ class StreamReader:
                     ready = True
                 if clock() >= claim_at:
                     await self._handle(await self._take_over(streams), stopping)
-                    claim_at = clock() + CLAIM_EVERY_S
+                    claim_at = clock() + self._claim_every_s
                 else:
                     await self._handle(await self._read(streams, stopping, until=claim_at), stopping)
                 back_off.reset()
@@ -244,5 +247,8 @@ async def _either(command: Awaitable[Any], stopping: asyncio.Event, deadline_s: 
         yield reading.result() if reading in done else None
     finally:
         told.cancel()
-        reading.cancel()
-        await asyncio.wait({reading, told})
+        while not reading.done():
+            reading.cancel()  # redis-py loses a cancellation that comes while it looks at an idle connection
+            await asyncio.wait({reading}, timeout=CANCEL_AGAIN_S)
+        if not reading.cancelled():
+            reading.exception()  # seen: nobody waits for it any more

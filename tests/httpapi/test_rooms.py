@@ -19,12 +19,12 @@ from httpapi.services.rooms import new_code, pack_cursor, parse_cursor
 from httpapi.store import cards
 from httpapi.store.cards import Place
 from protocol import keys as layout
-from protocol.bus import CreateRoom, RoomCard
+from protocol.bus import CreateRoom
 from protocol.codec import unpack_bus
 from protocol.ids import RoomCode, shard_of
 from tests.support.api import NewClient, be_guest
 from tests.support.asgi import Client
-from tests.support.rooms_desk import beat, live_node, open_card, put_card
+from tests.support.rooms_desk import a_card, beat, live_node, open_card, put_card
 
 ROOM = {"mode": "trivia", "settings": {"questions": 5}, "public": False, "title": "Quiz night"}
 
@@ -211,24 +211,6 @@ async def test_joining_needs_a_session_and_reading_none(client: Client) -> None:
 
 
 # ---- the list
-
-
-def a_card(code: str, **changes: Any) -> RoomCard:
-    fields: dict[str, Any] = {
-        "code": code,
-        "state": "open",
-        "mode": "trivia",
-        "title": "",
-        "public": True,
-        "locked": False,
-        "phase": "lobby",
-        "players": 1,
-        "seats_max": 500,
-        "watchers": 0,
-        "host_name": "Ann",
-        "settings": {},
-    }
-    return RoomCard(**{**fields, **changes})
 
 
 async def test_pages_of_public_rooms_from_the_last_changed(client: Client, services: Services, app: Starlette) -> None:

@@ -67,3 +67,22 @@ async def put_card(app: ASGIApp, card: RoomCard, *, list_it: bool = False, at: f
     if list_it:
         seconds = (await services.cache.time())[0] if at is None else at
         await services.cache.zadd(keys.PUBLIC_ROOMS, {card.code: float(seconds)})
+
+
+def a_card(code: str, **changes: Any) -> RoomCard:
+    """Return the card of a room that anybody may join."""
+    fields: dict[str, Any] = {
+        "code": code,
+        "state": "open",
+        "mode": "trivia",
+        "title": "",
+        "public": True,
+        "locked": False,
+        "phase": "lobby",
+        "players": 1,
+        "seats_max": 500,
+        "watchers": 0,
+        "host_name": "Ann",
+        "settings": {},
+    }
+    return RoomCard(**{**fields, **changes})
