@@ -111,6 +111,36 @@ class CommitReply(Struct, frozen=True):
     digest: bytes = b""
 
 
+class Healing(Struct, frozen=True):
+    """What an owner gives back to a store that lost a tail. ``commits`` follow each other from ``seq`` + 1."""
+
+    shard: ShardId
+    genesis: str
+    nonce: Nonce
+    epoch: int
+    instance: InstanceId
+    claimed: int  # epoch of the owner's last claim
+    clock: int  # the greatest confirmed
+    seq: int  # where the owner's memory begins …
+    digest: bytes  # … and the digest there
+    commits: Sequence[Commit]  # confirmed ones, kept by the owner
+
+
+class Refounding(Struct, frozen=True):
+    """A shard founded again from its owner's memory, whose pieces stand in ``journal:{genesis}``."""
+
+    shard: ShardId
+    genesis: str  # new
+    nonce: Nonce
+    epoch: int  # the owner's until now: the pieces'
+    instance: InstanceId
+    claimed: int  # epoch of the owner's last claim
+    clock: int
+    seq: int  # of the last piece
+    digests: Mapping[int, bytes]  # of the last 8 seqs, without a gap
+    pieces: int
+
+
 class JournalEntry(Struct, frozen=True):
     """One record as stored."""
 
@@ -165,6 +195,15 @@ class ShardStore(Protocol):
 
     async def reconnect(self) -> None:
         """Open a fresh commit connection after ``store_lost``. Raises ``StoreUnavailable``."""
+
+    async def heal(self, healing: Healing, *, lease_ms: int) -> CommitReply:
+        """Append what the store lost (COMMIT.md §2): OK, FENCED, BEHIND (it lost more than we kept), FORK, LOST."""
+
+    async def write_pieces(self, shard: ShardId, genesis: str, pieces: Sequence[JournalEntry]) -> None:
+        """Write records into a journal that no head knows yet (it expires after a day unless ``refound`` takes it)."""
+
+    async def refound(self, refounding: Refounding, *, lease_ms: int) -> Claim:
+        """Make the pieces the journal: CLAIMED with a new epoch, RACED (a later claim), MISSING (pieces lack)."""
 
     async def release(self, shard: ShardId, *, nonce: Nonce) -> bool:
         """Give the shard up; False when it was no longer ours."""

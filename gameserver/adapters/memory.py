@@ -17,8 +17,10 @@ from gameserver.ports import (
     Claim,
     Commit,
     CommitReply,
+    Healing,
     InboxEntry,
     JournalEntry,
+    Refounding,
     Renewal,
     ReplySink,
     StoreUnavailable,
@@ -172,6 +174,22 @@ class MemoryShardStore:
         """Create the head of a shard that has none; RACED if one is there."""
         self._reach()
         return self.world.found(shard, instance, nonce, lease_ms, genesis)
+
+    async def heal(self, healing: Healing, *, lease_ms: int) -> CommitReply:
+        """Append what the store lost."""
+        self._reach()
+        return self.world.heal(healing, lease_ms)
+
+    async def write_pieces(self, shard: ShardId, genesis: str, pieces: Sequence[JournalEntry]) -> None:
+        """Write records into a journal that no head knows yet."""
+        self._reach()
+        for piece in pieces:
+            self.world.stray(shard, genesis, piece.epoch, piece.seq, piece.record)
+
+    async def refound(self, refounding: Refounding, *, lease_ms: int) -> Claim:
+        """Make the pieces the shard's journal."""
+        self._reach()
+        return self.world.refound(refounding, lease_ms)
 
     async def release(self, shard: ShardId, *, nonce: Nonce) -> bool:
         """Give the shard up; False when it was no longer ours."""

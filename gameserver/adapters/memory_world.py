@@ -18,8 +18,10 @@ from gameserver.ports import (
     CommitOutcome,
     CommitReply,
     Head,
+    Healing,
     InboxEntry,
     JournalEntry,
+    Refounding,
     Renewal,
 )
 from protocol import keys
@@ -184,6 +186,66 @@ class MemoryWorld:
         clock = max(head.clock, request.clock)
         kept.head = Head(head.epoch, head.nonce, head.seq, head.digests, clock, head.genesis, head.claimed)
         return CommitReply(CommitOutcome.OK, request.seq, request.epoch, request.digest)
+
+    # ---- after a loss ------------------------------------------------------------------------------------
+
+    def heal(self, healing: Healing, lease_ms: int) -> CommitReply:
+        """heal.lua."""
+        kept = self.shard(healing.shard)
+        head = kept.head
+        if head is None:
+            return CommitReply(CommitOutcome.LOST)
+        if head.genesis != healing.genesis:
+            return _answer(CommitOutcome.LOST, head)
+        if head.epoch > healing.epoch or (head.epoch == healing.epoch and head.nonce != healing.nonce):
+            return _answer(CommitOutcome.FENCED, head)
+        if head.seq < healing.seq:
+            return _answer(CommitOutcome.BEHIND, head)
+        known = {healing.seq: healing.digest} | {commit.seq: commit.digest for commit in healing.commits}
+        if known.get(head.seq) != head.digests[head.seq]:
+            return _answer(CommitOutcome.FORK, head)
+        missing = [commit for commit in healing.commits if commit.seq > head.seq]
+        journal = kept.journals.setdefault(head.genesis, [])
+        journal.extend(JournalEntry(healing.epoch, commit.seq, commit.record) for commit in missing)
+        kept.results.extend(result for commit in missing for result in commit.results)
+        gone = {_entry_id(entry) for commit in healing.commits for entry in commit.consumed}
+        kept.inbox = [waiting for waiting in kept.inbox if waiting[0] not in gone]
+        digests = head.digests | {commit.seq: commit.digest for commit in missing}
+        last = missing[-1].seq if missing else head.seq
+        kept.head = Head(
+            healing.epoch,
+            healing.nonce,
+            last,
+            {seq: digest for seq, digest in digests.items() if seq > last - DIGESTS_KEPT},
+            max(head.clock, healing.clock),
+            head.genesis,
+            max(head.claimed, healing.claimed),
+        )
+        self.own(kept, healing.instance, lease_ms)
+        return CommitReply(CommitOutcome.OK, last, healing.epoch, kept.head.digests[last])
+
+    def refound(self, refounding: Refounding, lease_ms: int) -> Claim:
+        """refound.lua."""
+        kept = self.shard(refounding.shard)
+        head = kept.head
+        if head is not None and head.claimed > refounding.claimed:
+            return Claim(ClaimOutcome.RACED)
+        if len(self.journal(refounding.shard, refounding.genesis)) != refounding.pieces:
+            return Claim(ClaimOutcome.MISSING)
+        epoch, clock = max(self.now_us(), refounding.epoch + 1), refounding.clock
+        if head is not None:
+            epoch, clock = max(epoch, head.epoch + 1), max(clock, head.clock)
+        kept.head = Head(
+            epoch,
+            refounding.nonce,
+            refounding.seq,
+            dict(refounding.digests),
+            clock,
+            refounding.genesis,
+            refounding.claimed,
+        )
+        self.own(kept, refounding.instance, lease_ms)
+        return Claim(ClaimOutcome.CLAIMED, kept.head)
 
     # ---- journal -------------------------------------------------------------------------------------
 

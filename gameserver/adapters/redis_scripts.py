@@ -43,5 +43,7 @@ RELEASE: Final = _load("release")
 READ_JOURNAL: Final = _load("read_journal")
 DROP_BEYOND: Final = _load("drop_beyond")
 TRIM: Final = _load("trim")
+HEAL: Final = _load("heal")
+REFOUND: Final = _load("refound")
 
-ALL: Final = (CLAIM, FOUND, COMMIT, RENEW, RELEASE, READ_JOURNAL, DROP_BEYOND, TRIM)
+ALL: Final = (CLAIM, FOUND, COMMIT, RENEW, RELEASE, READ_JOURNAL, DROP_BEYOND, TRIM, HEAL, REFOUND)

@@ -8,7 +8,8 @@ from arena import metrics
 from gameserver.adapters import redis_scripts as scripts
 from gameserver.adapters.redis_client import client, reaching
 from gameserver.adapters.redis_link import DEADLINE_S, CommitLink, Endpoint
-from gameserver.adapters.redis_wire import RequestWriter
+from gameserver.adapters.redis_loss import healing_args, refounding_args
+from gameserver.adapters.redis_wire import RequestWriter, refusal_of
 from gameserver.ports import (
     Claim,
     ClaimOutcome,
@@ -16,8 +17,10 @@ from gameserver.ports import (
     CommitOutcome,
     CommitReply,
     Head,
+    Healing,
     InboxEntry,
     JournalEntry,
+    Refounding,
     Renewal,
     ReplySink,
     StoreUnavailable,
@@ -29,6 +32,7 @@ INBOX_PIECE: Final = 256
 """Messages of one shard returned at once."""
 
 _BLOCK_SLACK_S: Final = 1.0
+_ABANDONED_MS: Final = 24 * 60 * 60 * 1000  # pieces that no re-founding took
 
 _lost = metrics.counter("arena_store_lost", "Commit connections that broke, by reason", ("reason",))
 _refused = metrics.counter("arena_commit_refused", "Commits and renewals not answered OK, by outcome", ("outcome",))
@@ -148,6 +152,35 @@ class RedisShardStore:
         """Create the head of a shard that has none; RACED if one is there."""
         with reaching("found"):
             raw = await scripts.FOUND.run(self._client, _owned(shard), instance, nonce, lease_ms, genesis)
+        return _claim(raw)
+
+    async def heal(self, healing: Healing, *, lease_ms: int) -> CommitReply:
+        """Append what the store lost."""
+        shard, last = healing.shard, healing.seq + len(healing.commits)
+        streams = (keys.journal(shard, healing.genesis), keys.results(shard), keys.inbox(shard))
+        with reaching("heal"):
+            raw = await scripts.HEAL.run(self._client, (*_owned(shard), *streams), *healing_args(healing, lease_ms))
+        if raw == 1:
+            digest = healing.commits[-1].digest if healing.commits else healing.digest
+            return CommitReply(CommitOutcome.OK, last, healing.epoch, digest)
+        return refusal_of(raw)
+
+    async def write_pieces(self, shard: ShardId, genesis: str, pieces: Sequence[JournalEntry]) -> None:
+        """Write records into a journal that no head knows yet; all in one write."""
+        journal = keys.journal(shard, genesis)
+        with reaching("write_pieces"):
+            async with self._client.pipeline(transaction=False) as pipe:
+                for piece in pieces:
+                    pipe.xadd(journal, {keys.MESSAGE: piece.record}, id=f"{piece.epoch}-{piece.seq}")
+                pipe.pexpire(journal, _ABANDONED_MS)
+                await pipe.execute()
+
+    async def refound(self, refounding: Refounding, *, lease_ms: int) -> Claim:
+        """Make the pieces the shard's journal."""
+        shard = refounding.shard
+        names = (*_owned(shard), keys.journal(shard, refounding.genesis))
+        with reaching("refound"):
+            raw = await scripts.REFOUND.run(self._client, names, *refounding_args(refounding, lease_ms))
         return _claim(raw)
 
     async def release(self, shard: ShardId, *, nonce: Nonce) -> bool:

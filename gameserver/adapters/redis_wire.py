@@ -106,6 +106,11 @@ def read_reply(request: Commit | Renewal, raw: object) -> CommitReply:
     """Return what the scripts' answer means. Raises ``ValueError`` for what no script of ours answers."""
     if raw == 1:
         return CommitReply(CommitOutcome.OK, request.seq, request.epoch, request.digest)
+    return refusal_of(raw)
+
+
+def refusal_of(raw: object) -> CommitReply:
+    """Return what a script refused with. Raises ``ValueError`` for what no script of ours answers."""
     if not isinstance(raw, list) or len(raw) != 4 or raw[0] not in _OUTCOMES:
         raise ValueError("not an answer to a commit")
     return CommitReply(_OUTCOMES[raw[0]], int(raw[1]), int(raw[2]), raw[3])

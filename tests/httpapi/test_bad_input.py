@@ -143,7 +143,7 @@ async def test_paths_that_are_none(client: Client, path: str) -> None:
 async def test_a_method_that_does_not_work_names_those_that_do(client: Client) -> None:
     answer = await client.call("DELETE", "/api/users/me")
     assert (answer.status, answer.code) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "GET, HEAD, PATCH"
+    assert sorted(answer.headers["allow"].split(", ")) == ["GET", "HEAD", "PATCH"]
 
 
 @pytest.mark.parametrize(
