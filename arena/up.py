@@ -22,6 +22,7 @@ from arena.screen import Screen, complain
 from arena.settings import Settings, SettingsError
 from arena.supervisor import BAD_SETTINGS, StartError, Supervisor, how_it_ended, together
 from arena.table import SERVER_STOP_SECONDS, Plan, TableMaker, environment_of, make_table
+from arena.tasks import end
 from arena.units import environment_with, last_words_of, python, rotate
 from arena.values import without_password
 from arena.webbuild import WebBuild, fingerprint
@@ -90,9 +91,7 @@ class _Up:
             if not work.done():
                 self._screen.say("\nStopping: players are told, running games are kept …")
         finally:
-            for task in (asked, work):
-                task.cancel()
-            await asyncio.wait([asked, work])
+            await end([asked, work])
             await self._stop_everything()
         if not work.cancelled() and (error := work.exception()):
             raise error

@@ -11,6 +11,7 @@ import sys
 
 from arena import keys, logs, tokens
 from arena.settings import Settings, SettingsError
+from arena.tasks import end
 from gameserver.adapters.clocks import MachineClocks
 from gameserver.adapters.redis_directory import RedisDirectory
 from gameserver.adapters.redis_store import RedisShardStore
@@ -167,8 +168,7 @@ class Node:
                 async with asyncio.timeout(DRAIN_S):
                     await keeper.drain()
             await self._listener.drain(CloseCode.SERVICE_RESTART)
-            for task in running:
-                task.cancel()
+            await end(running)
         await self._store.close()
         await self._directory.close()
         log.info("node_stopped")

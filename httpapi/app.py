@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from arena.keys import SigningKeys
 from arena.settings import Settings
+from arena.tasks import end
 from httpapi import openapi
 from httpapi.endpoint import Endpoint, routes
 from httpapi.middleware import Context, Gatekeeper, InFlight, SecurityHeaders, Supervisor
@@ -119,9 +120,7 @@ async def running(services: Services) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         await services.chronicle.close()
         await services.revocation.close()
         services.passwords.close()

@@ -15,6 +15,8 @@ from arena.embedded.postgres import Postgres
 from arena.embedded.valkey import Valkey
 from tests.support.services import create_database, migrate, running_postgres, running_valkey
 
+pytest_plugins = ("tests.support.watchdog",)
+
 TESTS = Path(__file__).parent
 PURE = ("protocol", "games", "rooms", "judge")
 """Folders whose tests need no socket: what they test does no I/O."""

@@ -6,6 +6,7 @@ re-reads the set every three seconds, so that a lost message costs three seconds
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,17 +32,20 @@ class Revocation:
         self._redis = redis
         self._waiting = waiting
         self._known: frozenset[str] = frozenset()
-        self._told: set[str] = set()  # by ourselves or pub/sub since the last read began
+        self._told: dict[str, float] = {}  # by ourselves or pub/sub, and not read yet → when it need not be kept
 
     def is_revoked(self, name: str) -> bool:
         """Return whether the session or user was ended."""
         return name in self._known or name in self._told
 
+    def _hear(self, names: Sequence[str]) -> None:
+        self._told.update(dict.fromkeys(names, time.monotonic() + KEEP_S))
+
     async def revoke(self, names: Sequence[str]) -> None:
         """End sessions or users everywhere. Raises ``RedisError``: then this process alone knows."""
         if not names:
             return
-        self._told.update(names)
+        self._hear(names)
         until = int((await self._redis.time())[0]) + KEEP_S
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.zadd(keys.REVOKED, dict.fromkeys(names, until))
@@ -51,14 +55,16 @@ class Revocation:
 
     async def read(self) -> None:
         """Read the whole set once, and drop from it what no token can need any more. Raises ``RedisError``."""
-        told_before = frozenset(self._told)
+        told_before = dict(self._told)
         now = int((await self._redis.time())[0])
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.zremrangebyscore(keys.REVOKED, "-inf", now)
             pipe.zrange(keys.REVOKED, 0, -1)
             _, names = await pipe.execute()
         self._known = frozenset(name.decode() for name in names)
-        self._told -= told_before & self._known
+        for name, until in told_before.items():
+            if name in self._known or time.monotonic() >= until:
+                self._told.pop(name, None)
 
     async def close(self) -> None:
         """Close the connection that listens."""
@@ -77,7 +83,7 @@ class Revocation:
             except (RedisError, OSError, TimeoutError) as error:
                 FAILED.inc()
                 _log.warning("revoked_not_read", reason=type(error).__name__)
-            await asyncio.sleep(READ_EVERY_S)
+            await _pause()
 
     async def _listen(self) -> None:
         while True:
@@ -85,5 +91,13 @@ class Revocation:
                 async with self._waiting.pubsub(ignore_subscribe_messages=True) as channel:
                     await channel.subscribe(CHANNEL)
                     async for message in channel.listen():
-                        self._told.add(message["data"].decode())
-            await asyncio.sleep(READ_EVERY_S)
+                        self._hear([message["data"].decode()])
+            await _pause()
+
+
+async def _pause() -> None:
+    """Wait for the next round; end when cancelled: redis-py makes an error of its own of that while it connects."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    await asyncio.sleep(READ_EVERY_S)

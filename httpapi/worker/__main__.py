@@ -15,6 +15,7 @@ import uvloop
 
 from arena import logs, metrics
 from arena.settings import Settings, SettingsError
+from arena.tasks import end
 from httpapi.store.database import Database
 from httpapi.worker import reserve
 from httpapi.worker.backoff import BackOff
@@ -103,7 +104,7 @@ async def _run(jobs: dict[str, Job], stopping: asyncio.Event) -> None:
         _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
         for task in late:
             _log.warning("job_cut", job=task.get_name())
-            task.cancel()
+        await end(late)
 
 
 async def _until_told(settings: Settings) -> None:
