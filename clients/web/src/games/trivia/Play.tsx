@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import {
   useAsk,
@@ -22,6 +22,8 @@ import { useTrivia, useTriviaMine } from "./view";
 import "./trivia.css";
 
 const KEYS = ["a", "b", "c", "d", "e", "f"];
+/** Letters and digits typed here mean something else. */
+const NOT_FOR_TILES = "input, textarea, select, [role=dialog], [role=menu]";
 const BOARD_MOST = 8;
 
 /** The match for a seat: the question on top, the tiles under the thumbs. */
@@ -69,13 +71,14 @@ function Question() {
   const options = game.question?.options ?? null;
   const covered = useRoom((room) => room.standstill != null);
   const shown = options !== null && (opened || game.stage === "reveal") && !covered;
-  const ask = useAnswer(game, mine, shown);
+  const { answer, early } = useAnswer(game, mine, shown);
   const text = game.question?.text ?? "";
+  const asked = shown && (game.stage === "ready" || game.stage === "open");
   useEffect(() => {
-    if (!shown || game.stage !== "open") return;
+    if (!asked) return;
     play("open");
     announce(text, "assertive");
-  }, [shown, game.stage, text]);
+  }, [asked, text]);
   useVerdict(game, mine, t);
   if (!shown) {
     return (
@@ -91,19 +94,37 @@ function Question() {
       {game.stage === "reveal" && <Verdict game={game} mine={mine} />}
       <div className="trivia-tiles" data-count={options.length}>
         {options.map((option, index) => (
-          <Tile key={option} index={index} option={option} game={game} mine={mine} ask={ask} />
+          <Tile
+            key={option}
+            index={index}
+            option={option}
+            game={game}
+            mine={mine}
+            early={early}
+            answer={answer}
+          />
         ))}
       </div>
     </>
   );
 }
 
-/** How to answer now; null when this seat cannot. Keys answer too. */
-function useAnswer(
-  game: TriviaView,
-  mine: TriviaPrivate | null,
-  shown: boolean,
-): ((option: number) => void) | null {
+/** What was pressed after the question opened by our clock, before the server's word that it did came. */
+interface Early {
+  readonly question: number;
+  readonly option: number;
+  readonly reaction_ms: number;
+}
+
+interface Answering {
+  /** Null when this seat cannot answer now. */
+  readonly answer: ((option: number) => void) | null;
+  /** The option that waits for the server's word. */
+  readonly early: number | null;
+}
+
+/** How to answer now. Keys answer too. No press is lost: one before the server's word goes out with that word. */
+function useAnswer(game: TriviaView, mine: TriviaPrivate | null, shown: boolean): Answering {
   const connection = useRoomConnection();
   const ask = useAsk();
   const seat = useMySeat();
@@ -112,26 +133,32 @@ function useAnswer(
     (room) => (room.settings as unknown as Record<string, unknown>)["change_answers"] === true,
   );
   const onItsWay = useOnItsWay("trivia.answer");
-  const taken = mine?.answer != null || onItsWay?.question === game.number;
-  const may = shown && playing && game.stage === "open" && (!taken || changing);
+  const [held, setHeld] = useState<Early | null>(null);
+  const { number, stage } = game;
+  const early = held?.question === number && stage === "ready" ? held.option : null;
+  const taken = mine?.answer != null || onItsWay?.question === number || early !== null;
+  const may = shown && playing && (stage === "ready" || stage === "open") && (!taken || changing);
   const opensAt = game.question?.opens_at ?? 0;
   const count = game.question?.options?.length ?? 0;
-  const number = game.number;
   const answer = (option: number): void => {
     const now = connection.roomNow() ?? opensAt;
+    const fields = { question: number, option, reaction_ms: Math.max(0, Math.round(now - opensAt)) };
     play("sent");
-    ask({
-      t: "trivia.answer",
-      question: number,
-      option,
-      reaction_ms: Math.max(0, Math.round(now - opensAt)),
-    });
+    // On a broken line it goes out at the return: the question is open by then.
+    if (stage === "ready" && connection.session.link.is === "live") setHeld(fields);
+    else ask({ t: "trivia.answer", ...fields });
   };
+  const released = useRef<Early | null>(null);
+  useEffect(() => {
+    if (stage !== "open" || held?.question !== number || released.current === held) return;
+    released.current = held;
+    ask({ t: "trivia.answer", ...held });
+  }, [stage, number, held, ask]);
   useEffect(() => {
     if (!may) return;
     const pressed = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-      if (event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement) return;
+      if (event.target instanceof Element && event.target.closest(NOT_FOR_TILES)) return;
       const byLetter = KEYS.indexOf(event.key.toLowerCase());
       const option = byLetter >= 0 ? byLetter : Number(event.key) - 1;
       if (Number.isInteger(option) && option >= 0 && option < count) answer(option);
@@ -139,7 +166,7 @@ function useAnswer(
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   });
-  return may ? answer : null;
+  return { answer: may ? answer : null, early };
 }
 
 interface TileProps {
@@ -147,14 +174,16 @@ interface TileProps {
   readonly option: string;
   readonly game: TriviaView;
   readonly mine: TriviaPrivate | null;
-  readonly ask: ((option: number) => void) | null;
+  readonly early: number | null;
+  readonly answer: ((option: number) => void) | null;
 }
 
-function Tile({ index, option, game, mine, ask }: TileProps) {
+function Tile({ index, option, game, mine, early, answer }: TileProps) {
   const t = useText();
   const onItsWay = useOnItsWay("trivia.answer");
-  const sent = onItsWay?.question === game.number ? onItsWay.option : null;
-  const state = tileState(index, game, mine?.answer ?? null, sent, ask !== null);
+  const sent = onItsWay?.question === game.number ? onItsWay.option : early;
+  const own = mine?.answer ?? null;
+  const state = tileState(index, game, own, sent, answer !== null);
   const reveal = game.stage === "reveal" ? (game.reveal ?? null) : null;
   const all = reveal ? reveal.counts.reduce((sum, one) => sum + one, 0) : 0;
   const chose = reveal?.counts[index] ?? 0;
@@ -163,19 +192,20 @@ function Tile({ index, option, game, mine, ask }: TileProps) {
       index={index}
       text={option}
       state={state}
-      status={statusOf(state, t, reveal ? chose : null)}
+      status={statusOf(state, own === index, t, reveal ? chose : null)}
       count={reveal ? { label: t.number(chose), share: all > 0 ? chose / all : 0 } : undefined}
-      onPress={reveal ? undefined : () => ask?.(index)}
-      disabled={ask === null}
+      onPress={reveal ? undefined : () => answer?.(index)}
+      disabled={answer === null}
     />
   );
 }
 
-function statusOf(state: TileState, t: Translator, chose: number | null): string | undefined {
+function statusOf(state: TileState, own: boolean, t: Translator, chose: number | null): string | undefined {
   const words: string[] = [];
   if (state === "sent") words.push(t("trivia.tile.sent"));
   if (state === "taken") words.push(t("trivia.tile.taken"));
   if (state === "right") words.push(t("trivia.tile.right"));
+  if (state === "right" && own) words.push(t("trivia.tile.taken"));
   if (state === "wrong") words.push(t("trivia.tile.wrong"));
   if (chose !== null) words.push(t("trivia.chose", { n: chose }));
   return words.length > 0 ? words.join(", ") : undefined;
