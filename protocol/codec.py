@@ -46,6 +46,7 @@ def _json_builtins(value: Any) -> Any:
 
 
 _pack = msgpack.Packer(default=_builtins).pack
+_ACK_HEAD: Final = b"\x82" + _pack("t") + _pack("ack") + _pack("ids")
 
 
 # ---- from clients ----------------------------------------------------------------------------------
@@ -238,7 +239,10 @@ def encode_private(epoch: int, n: int, patch: Patch, *, wire: WireFormat = WireF
 
 def encode_ack(ids: Sequence[int], *, wire: WireFormat = WireFormat.MSGPACK) -> bytes:
     """Return the same bytes as ``encode_server(Ack(ids))``, faster."""
-    return _encode({"t": "ack", "ids": ids}, wire)
+    if wire is WireFormat.JSON:
+        return _encode({"t": "ack", "ids": ids}, wire)
+    packed: bytes = _ACK_HEAD + _pack(ids)
+    return packed
 
 
 # ---- the bus, and hashing --------------------------------------------------------------------------

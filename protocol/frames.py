@@ -11,16 +11,15 @@ _FIN_CLOSE: Final = 0x88
 
 CLOSE_REASON_BYTES_MAX: Final = 123
 
-_SHORT: Final = Layout("!BB")
 _MEDIUM: Final = Layout("!BBH")
 _LONG: Final = Layout("!BBQ")
 _CLOSE: Final = Layout("!BBH")
+_SHORT_BINARY: Final = tuple(bytes((_FIN_BINARY, length)) for length in range(126))
+_SHORT_TEXT: Final = tuple(bytes((_FIN_TEXT, length)) for length in range(126))
 
 
-def _frame(first: int, payload: bytes) -> bytes:
+def _longer(first: int, payload: bytes) -> bytes:
     length = len(payload)
-    if length < 126:
-        return _SHORT.pack(first, length) + payload
     if length < 65_536:
         return _MEDIUM.pack(first, 126, length) + payload
     return _LONG.pack(first, 127, length) + payload
@@ -28,12 +27,12 @@ def _frame(first: int, payload: bytes) -> bytes:
 
 def binary(payload: bytes) -> bytes:
     """Return a binary frame with this payload."""
-    return _frame(_FIN_BINARY, payload)
+    return _SHORT_BINARY[len(payload)] + payload if len(payload) < 126 else _longer(_FIN_BINARY, payload)
 
 
 def text(payload: bytes) -> bytes:
     """Return a text frame; ``payload`` is UTF-8 already."""
-    return _frame(_FIN_TEXT, payload)
+    return _SHORT_TEXT[len(payload)] + payload if len(payload) < 126 else _longer(_FIN_TEXT, payload)
 
 
 def close(code: int, reason: str = "") -> bytes:

@@ -63,12 +63,14 @@ def _give_up_content(core: Core, at_ms: int) -> None:
     matches.fall_back(core, "content_late")
 
 
+_MATCH: Final = Deadline("match", _match, matches.advance)
+
 DEADLINES: Final = (
     Deadline("regrouping", _regrouping, standstill.end_regrouping),
     Deadline("count_in", _count_in, standstill.end_count_in),
     Deadline("content", _content, _give_up_content),
     Deadline("countdown", _countdown, matches.begin),
-    Deadline("match", _match, matches.advance),
+    _MATCH,
     Deadline("host", _host, lambda core, at_ms: hosts.elect(core)),
     Deadline("empty", _empty, matches.close),
 )
@@ -76,8 +78,18 @@ DEADLINES: Final = (
 
 def soonest(core: Core) -> tuple[int, Deadline] | None:
     """Return the deadline that fires next, or None when nothing ever will."""
-    if core.state.phase is Phase.CLOSED:
+    state = core.state
+    if state.phase is Phase.CLOSED:
         return None
+    if (
+        state.host_due is None
+        and state.empty_since is None
+        and state.starting is None
+        and state.regrouping is None
+        and state.count_in is None
+    ):  # nearly always: asked after every input
+        playing = _match(core)
+        return (playing, _MATCH) if playing is not None else None
     best: tuple[int, Deadline] | None = None
     for deadline in DEADLINES:
         due = deadline.due(core)

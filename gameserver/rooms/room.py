@@ -105,14 +105,15 @@ class Room:
 
         A reply with a code means: refused, and the input has changed nothing.
         """
-        self.advance(at_ms)
+        if not self._soonest_known or (self._soonest is not None and self._soonest[0] <= at_ms):
+            self.advance(at_ms)
         self._soonest_known = False
         if isinstance(given, inputs.CommandInput):
             if command is None:
                 decoded = codec.decode_client(given.raw)
                 assert isinstance(decoded, Command)
                 command = decoded
-            if self.state.phase is Phase.CLOSED:
+            if self._core.state.phase is Phase.CLOSED:
                 return Reply(given.seat, command.id, ErrorCode.WRONG_PHASE, "the room is closed")
             reply = commands.apply(self._core, given, command, at_ms)
         else:
@@ -120,7 +121,7 @@ class Room:
                 reply = intake.take(self._core, given, at_ms)
             except Rejected as refusal:
                 return Reply(code=refusal.code, detail=refusal.detail)
-        if reply.code is None and not reply.repeated:
+        if self._core.run is not None and reply.code is None and not reply.repeated:
             matches.settle(self._core, at_ms)
         return reply
 
@@ -189,7 +190,7 @@ class Room:
     @property
     def closed(self) -> bool:
         """Whether the room is over. It may be forgotten once ``pending`` is empty."""
-        return self.state.phase is Phase.CLOSED
+        return self._core.state.phase is Phase.CLOSED
 
     @property
     def mode(self) -> str:
@@ -214,7 +215,8 @@ class Room:
     @property
     def running_match(self) -> str | None:
         """The id of the running match."""
-        return self.state.match.id if self.state.match is not None else None
+        match = self._core.state.match
+        return match.id if match is not None else None
 
     @property
     def standing_still(self) -> bool:
@@ -240,6 +242,13 @@ class Room:
         """Return mode and rules version of the running match."""
         run = self._core.run
         return (run.state.mode, run.state.rules_version) if run is not None else None
+
+    @property
+    def waits(self) -> bool:
+        """Whether ``pending`` is not empty."""
+        core = self._core
+        starting = core.state.starting
+        return bool(core.results) or (starting is not None and starting.request is not None)
 
     def pending(self) -> tuple[Effect, ...]:
         """Return what the room waits for; a function of state, ids included."""

@@ -65,9 +65,7 @@ class Views:
             if seat is None:
                 seats.pop(key, None)
                 continue
-            fresh = seat_view(seat)
-            if seats.get(key) != fresh:
-                seats[key] = fresh
+            seats[key] = seat_view(seat)
         return seats
 
     def _keep(self, name: str, fresh: Any) -> Any:

@@ -147,14 +147,14 @@ class Batch:
                 room.advance(self.clock)
                 self.hashes[code] = room.state_hash()
         shard.schedule(live)
-        pending = room.pending()
-        for effect in pending:
-            if isinstance(effect, MatchResult) and effect.id not in live.published:
-                live.published.add(effect.id)
-                self.publish(effect)
+        pending = room.waits
         if pending:
+            for effect in room.pending():
+                if isinstance(effect, MatchResult) and effect.id not in live.published:
+                    live.published.add(effect.id)
+                    self.publish(effect)
             shard.waiting.setdefault(live, shard.seq + 1)
-        else:
+        elif shard.waiting:
             shard.waiting.pop(live, None)
         if room.closed:
             self._close_members(live, tell)

@@ -253,7 +253,7 @@ class Shard:
         self._last_sent_ms = self.clocks.boot_ms()
         self._sent_at[commit.seq] = (self._last_sent_ms, batch.started)
         self.journal.grew(commit.seq, len(commit.record))
-        self.metrics.inputs.inc(len(batch.inputs))
+        self.metrics.inputs.value += len(batch.inputs)
         return commit
 
     def _queue(self, tells: list[Tell]) -> None:
@@ -291,9 +291,10 @@ class Shard:
         if verdict is Verdict.CONFIRMED:
             sent_ms, started = self._sent_at.pop(request.seq)
             self._fresh_ms = max(self._fresh_ms, sent_ms)
-            self.metrics.commit_seconds.observe(time.perf_counter() - started)
-            self.metrics.commits.inc()
-            self.metrics.record_bytes.inc(len(request.record))
+            metrics = self.metrics
+            metrics.commit_seconds.observe(time.perf_counter() - started)
+            metrics.commits.value += 1
+            metrics.record_bytes.value += len(request.record)
             self._fault_point("committed_not_told")
             self.flush()
             if self.changed_cards or self.waiting:

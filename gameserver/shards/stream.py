@@ -6,6 +6,7 @@ outright (Welcome, Resync) is made from the confirmed one (COMMIT.md §4).
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gameserver.games.mode import Audience
@@ -68,7 +69,8 @@ class Stream:
         self.confirmed: View | None = None
         self.confirmed_n = 0
         self.confirmed_clock = 0
-        self.members: dict[RoomMember, None] = {}
+        # Who listens, and the way to send msgpack frames there; None: it speaks JSON.
+        self.members: dict[RoomMember, Callable[[bytes], None] | None] = {}
         self.idle_since: int | None = 0
         self._history: deque[Step] = deque(maxlen=limits.HISTORY_FRAMES_MAX)
         self._history_bytes = 0

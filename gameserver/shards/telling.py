@@ -55,9 +55,11 @@ class Tell:
             for stream, step in self.steps:
                 stream.confirm(step)
                 wire = step.wire
-                for member in stream.members:
-                    connection = member.connection
-                    connection.send(wire if connection.format is WireFormat.MSGPACK else step.frame(connection.format))
+                for member, send in stream.members.items():
+                    if send is not None:
+                        send(wire)
+                    else:
+                        member.connection.send(step.frame(member.connection.format))
         for first in self.first_views:
             self._first_view(first)
         for member, code, reason in self.closes:
@@ -67,16 +69,13 @@ class Tell:
         for stream, step in self.steps:
             stream.confirm(step)
             wire = step.wire
-            for member in stream.members:
+            for member, send in stream.members.items():
+                if send is not None and member not in before and member not in after:
+                    send(wire)
+                    continue
                 connection = member.connection
-                shared = wire if connection.format is WireFormat.MSGPACK else step.frame(connection.format)
-                head = before.pop(member, None)
-                tail = after.pop(member, None)
-                if head is not None:
-                    shared = head + shared
-                if tail is not None:
-                    shared += tail
-                connection.send(shared)
+                shared = wire if send is not None else step.frame(connection.format)
+                connection.send(before.pop(member, b"") + shared + after.pop(member, b""))
         for member, head in before.items():
             tail = after.pop(member, None)
             member.connection.send(head if tail is None else head + tail)
@@ -122,5 +121,5 @@ class Tell:
         payload = codec.encode_server(message, connection.format)
         out = frames.frame_for(connection.format, payload)
         connection.send(out + b"".join(step.frame(connection.format) for step in missing))
-        stream.members[member] = None
+        stream.members[member] = connection.send if connection.format is WireFormat.MSGPACK else None
         stream.idle_since = None

@@ -171,3 +171,15 @@ def test_golden(vector: golden.Vector) -> None:
     assert sorted(patch.unset) == sorted(told["unset"])
     assert exactly(patch.append, told["append"])
     assert exactly(apply(vector["old"], Patch(told["set"], told["unset"], told["append"])), vector["new"])
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=4), st.integers(0, 2), min_size=32, max_size=60), st.data())
+def test_large_maps_differ_as_small_ones_do(old: dict[str, int], data: st.DataObject) -> None:
+    changed = data.draw(st.dictionaries(st.sampled_from(sorted(old)), st.integers(0, 2), max_size=5))
+    new = {**old, **changed}
+    if data.draw(st.booleans()):
+        new = dict(reversed(new.items()))
+    patch = delta.diff(old, new)
+    assert delta.apply(old, patch) == new
+    assert patch.set == {delta.escape(key): value for key, value in new.items() if old[key] != value}
+    assert not patch.unset
