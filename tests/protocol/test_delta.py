@@ -179,7 +179,7 @@ def test_large_maps_differ_as_small_ones_do(old: dict[str, int], data: st.DataOb
     new = {**old, **changed}
     if data.draw(st.booleans()):
         new = dict(reversed(new.items()))
-    patch = delta.diff(old, new)
-    assert delta.apply(old, patch) == new
-    assert patch.set == {delta.escape(key): value for key, value in new.items() if old[key] != value}
+    patch = diff(old, new)
+    assert apply(old, patch) == new
+    assert patch.set == {escape(key): value for key, value in new.items() if old[key] != value}
     assert not patch.unset
