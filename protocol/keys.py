@@ -27,6 +27,7 @@ MESSAGE: Final = "m"
 """The one field of an entry in ``:journal``, ``:results``, ``:inbox`` and ``:requests``."""
 
 ROOM_CARD_TTL_S: Final = 7200
+WS_CONNECTIONS_TTL_S: Final = 90
 TICKET_TTL_S: Final = 60
 REQUESTS_MAX: Final = 10_000
 """Entries a ``:requests`` stream keeps; the oldest go first."""
@@ -68,7 +69,7 @@ def room_card(code: RoomCode) -> str:
 
 
 def ws_connections(code: RoomCode) -> str:
-    """Hash node name → how many connections of the room it holds."""
+    """Hash node name → how many connections of the room it holds, TTL 90 s; written anew every 30 s."""
     return f"arena:ws_connections:{code}"
 
 

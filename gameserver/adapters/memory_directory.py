@@ -54,6 +54,18 @@ class MemoryDirectory:
         oldest = now // 1000 - keys.ROOM_CARD_TTL_S
         world.public = {code: written for code, written in world.public.items() if written > oldest}
 
+    async def put_connections(self, node: str, counts: Mapping[str, int]) -> None:
+        """Write how many connections of each room this node holds."""
+        self._reach()
+        until = self.world.now_ms() + keys.WS_CONNECTIONS_TTL_S * 1000
+        for code, count in counts.items():
+            held, _ = self.world.connections.get(code, ({}, 0))
+            held = {**held, node: count} if count else {name: n for name, n in held.items() if name != node}
+            if held:
+                self.world.connections[code] = (held, until)
+            else:
+                self.world.connections.pop(code, None)
+
     async def list_public(self) -> Sequence[dict[str, Any]]:
         """Return the cards of public rooms, the last changed first, at most ``LISTED_MAX``."""
         self._reach()

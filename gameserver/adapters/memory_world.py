@@ -58,6 +58,7 @@ class MemoryWorld:
         self.shards: dict[ShardId, Shard] = {}
         self.nodes: dict[str, bytes] = {}
         self.cards: dict[str, tuple[bytes, int]] = {}  # code → card, store time (ms) of its end
+        self.connections: dict[str, tuple[dict[str, int], int]] = {}  # code → by node, store time (ms) of its end
         self.public: dict[str, int] = {}
         self.tickets: dict[str, int] = {}
         self.revoked: dict[str, int] = {}
@@ -310,7 +311,7 @@ class MemoryWorld:
 
     def wipe(self) -> None:
         """Come back empty (FLUSHALL)."""
-        for kept in (self.shards, self.nodes, self.cards, self.public, self.tickets, self.revoked):
+        for kept in (self.shards, self.nodes, self.cards, self.connections, self.public, self.tickets, self.revoked):
             kept.clear()
 
     def snapshot(self) -> Any:

@@ -12,6 +12,7 @@ from gameserver.shards.live import Mail
 from gameserver.shards.shard import Shard
 from protocol import codec
 from protocol.bus import ContentRequest, RoomCard
+from protocol.ids import RoomCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +30,7 @@ async def run(shards: "Iterable[Shard]", store: ShardStore, directory: Directory
             continue
         await _ask(shard, store)
         await _cards(shard, directory, node)
+        await _connections(shard, directory, node)
         _measure(shard)
         before = shard.trimmable()
         if before is not None:
@@ -78,6 +80,24 @@ async def _cards(shard: Shard, directory: Directory, node: str) -> None:
     for live in shard.rooms.values():
         if live.card is not None and now - live.card_at > limits.CARD_REFRESH_MS:
             shard.changed_cards.setdefault(live.room_code, live)
+
+
+async def _connections(shard: Shard, directory: Directory, node: str) -> None:
+    """Write how many connections each room holds here: once a second what changed, now and then what did not."""
+    now = shard.clocks.monotonic_ms()
+    if now - shard.counted_at < limits.CONNECTIONS_EVERY_MS:
+        return
+    shard.counted_at = now
+    changed: dict[RoomCode, int] = {}
+    for code, live in shard.rooms.items():
+        count, (told, told_at) = live.connections(), live.connections_told
+        if count != told or (count and now - told_at >= limits.CONNECTIONS_REFRESH_MS):
+            changed[code] = count
+    if changed:
+        await directory.put_connections(node, changed)
+        for code, count in changed.items():
+            if (room := shard.rooms.get(code)) is not None:
+                room.connections_told = (count, now)
 
 
 def encode_card(card: RoomCard, node: str, watchers: int) -> bytes:

@@ -55,6 +55,7 @@ class LiveRoom:
         "card_at",
         "card_wanted",
         "chatter",
+        "connections_told",
         "deadline",
         "faults_at",
         "hash_at",
@@ -95,6 +96,7 @@ class LiveRoom:
         self.asked_at: dict[str, float] = {}  # content request id → when last asked
         self.published: set[str] = set()  # match ids whose result this owner has put into a commit
         self.card_at = 0.0
+        self.connections_told = (0, 0.0)  # how many, and when that was written (monotonic ms)
         self.card: RoomCard | None = None  # as of the last confirmed tick that made one
         self.card_wanted = True
         self.faults_at: int | None = None
@@ -114,6 +116,10 @@ class LiveRoom:
         """Yield every member that has been welcomed."""
         for stream in self.streams.values():
             yield from stream.members
+
+    def connections(self) -> int:
+        """Return how many connections are in the room."""
+        return len(self.seats) + len(self.watchers)
 
     def want_view(self, member: RoomMember) -> None:
         """A member shall get a whole view behind this tick's commit."""

@@ -106,6 +106,7 @@ class Shard:
         self._flushing: dict[LiveRoom, None] = {}
         self._flush_at = 0.0
         self.stood_since: float | None = None
+        self.counted_at = 0.0  # monotonic ms: when connections were last counted
 
     # ---- clocks and lease -------------------------------------------------------------------------
 

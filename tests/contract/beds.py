@@ -154,6 +154,7 @@ class Bed(Protocol):
     async def snapshot(self) -> Any: ...
     async def fall_back(self, snapshot: Any) -> None: ...
     async def room_card(self, code: str) -> bytes | None: ...
+    async def connections(self, code: str) -> dict[str, int]: ...
     async def public_rooms(self) -> list[str]: ...
     async def revoke(self, who: str, until_s: int) -> None: ...
     async def now_s(self) -> int: ...
@@ -219,6 +220,9 @@ class MemoryBed:
     async def room_card(self, code: str) -> bytes | None:
         card = self.world.cards.get(code)
         return card[0] if card else None
+
+    async def connections(self, code: str) -> dict[str, int]:
+        return self.world.connections.get(code, ({}, 0))[0]
 
     async def public_rooms(self) -> list[str]:
         return sorted(self.world.public)
@@ -320,6 +324,13 @@ class RedisBed:
         if card is not None:
             assert 0 < await self.raw.ttl(keys.room_card(RoomCode(code))) <= keys.ROOM_CARD_TTL_S
         return card
+
+    async def connections(self, code: str) -> dict[str, int]:
+        key = keys.ws_connections(RoomCode(code))
+        counts: Any = await self.raw.hgetall(key)
+        if counts:
+            assert 0 < await self.raw.ttl(key) <= keys.WS_CONNECTIONS_TTL_S
+        return {node.decode(): int(count) for node, count in counts.items()}
 
     async def public_rooms(self) -> list[str]:
         codes: Any = await self.raw.zrange(keys.PUBLIC_ROOMS, 0, -1)

@@ -64,6 +64,16 @@ async def test_room_cards_are_written_listed_and_deleted_together(bed: Bed) -> N
     assert await bed.public_rooms() == []
 
 
+async def test_connections_are_counted_by_room_and_node(bed: Bed) -> None:
+    directory = await bed.directory()
+    await directory.put_connections("a", {})
+    await directory.put_connections("a", {"AAAAAA": 3, "BBBBBB": 1})
+    await directory.put_connections("b", {"AAAAAA": 4})
+    assert [await bed.connections(code) for code in ("AAAAAA", "BBBBBB", "CCCCCC")] == [{"a": 3, "b": 4}, {"a": 1}, {}]
+    await directory.put_connections("a", {"AAAAAA": 0, "BBBBBB": 0})
+    assert [await bed.connections(code) for code in ("AAAAAA", "BBBBBB")] == [{"b": 4}, {}]
+
+
 async def test_public_rooms_are_read_newest_first_without_those_whose_card_is_gone(bed: Bed) -> None:
     directory = await bed.directory()
     assert await directory.list_public() == []

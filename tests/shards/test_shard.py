@@ -421,6 +421,18 @@ async def test_acks_of_one_tick_travel_together(tmp_path: Path) -> None:
     assert [ack.ids for ack in acks] == [numbers]
 
 
+async def test_the_directory_knows_how_many_connections_a_room_has(tmp_path: Path) -> None:
+    node, _, ben = await started(tmp_path)
+    await node.tick(21)
+    await node.run_errands()
+    (counts, _) = node.world.connections[CODE]
+    assert list(counts.values()) == [2]
+    ben.drop()
+    await node.tick(21)
+    await node.run_errands()
+    assert list(node.world.connections[CODE][0].values()) == [1]
+
+
 async def test_close_from_the_inbox_ends_the_room(tmp_path: Path) -> None:
     node, ann, _ = await started(tmp_path)
     shard = node.keeper.owned(shard_of(CODE, SHARDS))
