@@ -262,7 +262,7 @@ class Directory(Protocol):
     async def put_cards(self, cards: Mapping[str, bytes | None], public: Mapping[str, bool]) -> None:
         """Write room cards by code (None: delete) with their TTL, and list public ones."""
 
-    async def put_connections(self, node: str, counts: Mapping[str, int]) -> None:
+    async def put_connections(self, node: str, counts: Mapping[RoomCode, int]) -> None:
         """Write how many connections of each room this node holds (0: none any more), with their TTL."""
 
     async def use_ticket(self, jti: str) -> bool:

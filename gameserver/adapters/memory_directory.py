@@ -9,7 +9,7 @@ from gameserver.adapters.cards import LISTED_MAX, pack, sort_out, stamped
 from gameserver.adapters.memory_world import MemoryWorld
 from gameserver.ports import NodeCard, StoreUnavailable
 from protocol import keys
-from protocol.ids import InstanceId
+from protocol.ids import InstanceId, RoomCode
 
 
 class MemoryDirectory:
@@ -54,7 +54,7 @@ class MemoryDirectory:
         oldest = now // 1000 - keys.ROOM_CARD_TTL_S
         world.public = {code: written for code, written in world.public.items() if written > oldest}
 
-    async def put_connections(self, node: str, counts: Mapping[str, int]) -> None:
+    async def put_connections(self, node: str, counts: Mapping[RoomCode, int]) -> None:
         """Write how many connections of each room this node holds."""
         self._reach()
         until = self.world.now_ms() + keys.WS_CONNECTIONS_TTL_S * 1000

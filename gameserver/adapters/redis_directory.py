@@ -63,14 +63,14 @@ class RedisDirectory:
                 pipe.zremrangebyscore(keys.PUBLIC_ROOMS, "-inf", now - keys.ROOM_CARD_TTL_S)
                 await pipe.execute()
 
-    async def put_connections(self, node: str, counts: Mapping[str, int]) -> None:
+    async def put_connections(self, node: str, counts: Mapping[RoomCode, int]) -> None:
         """Write how many connections of each room this node holds, all in one write."""
         if not counts:
             return
         with reaching("put_connections"):
             async with self._client.pipeline(transaction=False) as pipe:
                 for code, count in counts.items():
-                    key = keys.ws_connections(RoomCode(code))
+                    key = keys.ws_connections(code)
                     if count:
                         pipe.hset(key, node, str(count))
                         pipe.expire(key, keys.WS_CONNECTIONS_TTL_S)
