@@ -7,6 +7,18 @@ from typing import Any, Final
 AGAIN_S: Final = 0.25
 
 
+def heed_cancellation() -> None:
+    """Raise ``CancelledError`` if the current task was told to end; for loops that go on after errors.
+
+    redis-py makes an error of its own of a cancellation that meets it while it connects: what catches such errors and
+    tries again asks here first. To be called outside ``asyncio.timeout`` and in a task that opened no ``TaskGroup``:
+    their own cancellations look the same.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel the tasks until each has ended; their results and errors count as seen.
 

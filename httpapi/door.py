@@ -20,6 +20,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from arena import logs, metrics
+from arena.tasks import end
 from httpapi.door_lines import LineReporter, read_tcp
 from httpapi.door_owners import NodeCard, NodesUnavailable, OwnerCache
 from protocol import door
@@ -91,8 +92,8 @@ class Door:
         await self._lines.stop()
         for splice in tuple(self.splices):
             splice.cut()
-        for task in tuple(self.tasks):
-            task.cancel()
+        await end(tuple(self.tasks))
+        await self.owners.close()
 
 
 class _Side(asyncio.Protocol):

@@ -5,12 +5,12 @@ the lines' last known times stay.
 """
 
 import asyncio
-import contextlib
 import socket as sockets
 from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 from arena import logs
+from arena.tasks import end
 from protocol import door
 from protocol.door import DoorHello, DoorLines, TcpTimes
 
@@ -110,9 +110,7 @@ class LineReporter:
     async def stop(self) -> None:
         """Stop and close the control connections."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end([self._task])
         for link in self._links.values():
             link.close()
         self._links.clear()

@@ -13,6 +13,7 @@ import redis.asyncio
 from msgspec import Struct
 from redis.exceptions import RedisError
 
+from arena.tasks import end
 from protocol import keys
 from protocol.ids import RoomCode, shard_of
 
@@ -101,6 +102,11 @@ class OwnerCache:
         await self._refresh()
         nodes = [card for card in self._cards if not card.draining and self._is_good(card)]
         return min(nodes, key=lambda card: card.connections, default=None)
+
+    async def close(self) -> None:
+        """End a reading that goes on; nobody asks any more."""
+        if self._reading is not None:
+            await end([self._reading])
 
     def doubt(self) -> None:
         """A card seems to be wrong: read anew when somebody asks."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 import httptools
 from msgspec import Struct
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from arena import metrics
@@ -79,6 +79,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._over: tuple[int, str] | None = None
         self._header_bytes = 0
         self._body_bytes = 0
+        self._earlier: list[RequestResponseCycle] = []  # pipelined before the newest and not answered
 
     # ---- the transport ------------------------------------------------------------------------------
 
@@ -94,8 +95,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._arm(self._bounds.headers_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Forget the connection; uvicorn tells the newest request only that nobody listens any more."""
         self._release()
+        for cycle in self._earlier:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -148,9 +152,12 @@ class GuardedProtocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self._bounds.header_bytes or len(self.headers) > self._bounds.headers:
             self._stop_parsing(431, "header_bytes")
+        before = self.cycle
+        super().on_headers_complete()
+        if before is not None and before is not self.cycle:
+            self._earlier = [cycle for cycle in (*self._earlier, before) if not cycle.response_complete]
         self._phase = _Phase.BODY
         self._arm(self._bounds.body_s)
-        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Count what comes, also what nobody will read any more."""
@@ -209,12 +216,16 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         CUT.labels(reason).inc()
         self._disarm()
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if self._phase is not _Phase.IDLE and not (answering and self.cycle.response_started):
+        cycle = self.cycle
+        answering = cycle is not None and not cycle.response_complete
+        if self._phase is _Phase.BODY and answering:
+            may_say = not cycle.response_started and not self.pipeline  # else others are answered before this one
+            cycle.disconnected = True  # whatever the application still says is not for the wire
+            cycle.message_event.set()
+        else:  # a request that has not begun may follow one that is still being answered
+            may_say = self._phase is _Phase.HEADERS and not answering
+        if may_say:
             self.transport.write(_refusal(status, reason))
-            if answering:
-                self.cycle.disconnected = True  # whatever the application still says is not for the wire
-                self.cycle.message_event.set()
         self.transport.close()
         self.loop.call_later(self._bounds.closing_s, self.transport.abort)
 

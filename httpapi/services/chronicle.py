@@ -13,6 +13,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from arena import logs, metrics
+from arena.tasks import heed_cancellation
 from httpapi.limits import CHRONICLE_MAX, DATABASE_S_MAX
 from httpapi.store import rooms as store
 from httpapi.store.database import Database, DatabaseUnavailable
@@ -56,6 +57,7 @@ class Chronicle:
             try:
                 await self.write()
             except DatabaseUnavailable:
+                heed_cancellation()
                 await asyncio.sleep(RETRY_S)
 
     async def write(self) -> None:

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from arena import logs, metrics
+from arena.tasks import heed_cancellation
 from arena.tokens import ACCESS_SECONDS, LEEWAY_SECONDS
 from protocol import keys
 
@@ -83,7 +84,7 @@ class Revocation:
             except (RedisError, OSError, TimeoutError) as error:
                 FAILED.inc()
                 _log.warning("revoked_not_read", reason=type(error).__name__)
-            await _pause()
+            await _next_round()
 
     async def _listen(self) -> None:
         while True:
@@ -92,12 +93,9 @@ class Revocation:
                     await channel.subscribe(CHANNEL)
                     async for message in channel.listen():
                         self._hear([message["data"].decode()])
-            await _pause()
+            await _next_round()
 
 
-async def _pause() -> None:
-    """Wait for the next round; end when cancelled: redis-py makes an error of its own of that while it connects."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+async def _next_round() -> None:
+    heed_cancellation()
     await asyncio.sleep(READ_EVERY_S)

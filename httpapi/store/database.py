@@ -71,7 +71,8 @@ class Database:
             try:
                 self._pool = await asyncpg.create_pool(
                     self._url,
-                    min_size=1,
+                    min_size=0,  # no task of the pool's own that goes on trying while PostgreSQL is away
+                    init_size=1,
                     max_size=self._pool_max,
                     timeout=self._timeout_s,
                     command_timeout=self._timeout_s,

@@ -7,6 +7,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from arena import logs, metrics
+from arena.tasks import heed_cancellation
 from httpapi.store import upkeep
 from httpapi.store.database import Connection, Database, DatabaseUnavailable
 from httpapi.worker.backoff import wait_for
@@ -50,6 +51,7 @@ class Housekeeping:
 
     async def _sweep_on(self, what: str, every_s: int, sweep: Sweep, stopping: asyncio.Event) -> None:
         while not await wait_for(stopping, every_s):
+            heed_cancellation()
             try:
                 removed = await sweep()
             except (DatabaseUnavailable, *RedisAway) as error:

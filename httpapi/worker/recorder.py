@@ -15,6 +15,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from arena import logs, metrics
+from arena.tasks import heed_cancellation
 from httpapi.store import matches as store
 from httpapi.store.database import Connection, Database, DatabaseUnavailable
 from httpapi.store.matches import Recording
@@ -115,6 +116,7 @@ class Recorder:
                 async with self._database.transaction() as link:
                     return await work(link)
             except _NOT_THE_RESULTS_FAULT as error:
+                heed_cancellation()
                 if back_off.tries == 0:
                     _log.warning("database_away", error=type(error).__name__, reason=str(error))
                 _waiting.inc()

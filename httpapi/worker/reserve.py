@@ -14,6 +14,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from arena import logs
+from arena.tasks import heed_cancellation
 from httpapi.store import questions as store
 from httpapi.store.database import Database, DatabaseUnavailable
 from httpapi.store.questions import Listed
@@ -108,4 +109,5 @@ async def keep_filled(database: Database, redis: Redis, stopping: asyncio.Event)
         except (DatabaseUnavailable, *RedisAway) as error:
             _log.info("reserve_waits", error=type(error).__name__)
             wait_s = RETRY_S
+        heed_cancellation()
         await wait_for(stopping, wait_s)

@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from arena import logs, metrics
+from arena.tasks import heed_cancellation
 from httpapi.worker.backoff import BackOff
 from httpapi.worker.limits import READ_BLOCK_MS, REDIS_S_MAX, STALE_MS
 from protocol import keys
@@ -122,6 +123,7 @@ class StreamReader:
         claim_at = 0.0
         clock = asyncio.get_running_loop().time
         while not stopping.is_set():
+            heed_cancellation()
             try:
                 if not ready:
                     await self._make_groups(streams)

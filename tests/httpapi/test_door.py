@@ -532,4 +532,4 @@ async def test_stopping_while_a_node_is_being_looked_for() -> None:
         assert (await client.read_head()).status == 503
         await eventually(lambda: not public.door.tasks)
         assert public.door.owners._reading is not None
-        public.door.owners._reading.cancel()
+    assert public.door.owners._reading is None

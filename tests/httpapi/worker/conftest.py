@@ -38,10 +38,10 @@ def worker_database_url(postgres: Postgres) -> str:
 @pytest_asyncio.fixture
 async def link(worker_database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """Give a connection of the test's own, to look at what stands there; the database is empty."""
-    connection = await asyncpg.connect(worker_database_url)
+    connection = await asyncpg.connect(worker_database_url, timeout=10, command_timeout=30)
     await connection.execute(_EMPTY)
     yield connection
-    await connection.close()
+    await connection.close(timeout=10)
 
 
 @pytest_asyncio.fixture

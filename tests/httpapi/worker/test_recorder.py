@@ -296,8 +296,9 @@ async def test_a_database_without_tables_is_not_the_results_fault(
     await send(redis, STREAM, a_result())
     entry = await take(redis, STREAM)
     task = asyncio.create_task(recorder.handle(entry))
-    await waits.wait()
-    stopping.set()
-    await task
+    async with asyncio.timeout(20):
+        await waits.wait()
+        stopping.set()
+        await task
     assert await left(redis, STREAM) == (1, 1), "another worker takes it over"
     await empty.close()
