@@ -5,6 +5,7 @@ All times given to and told by ``Room`` are shard clock unless they say otherwis
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from gameserver.games.mode import Audience, Rejected, Role
@@ -27,6 +28,13 @@ from protocol.types import View
 __all__ = ["Effect", "Reply", "Room"]
 
 STATE_HASH_BYTES: Final = 16
+_NONE: Final[frozenset[str]] = frozenset()
+
+
+@lru_cache(maxsize=16)
+def _in_the_room(append_only: frozenset[str]) -> frozenset[str]:
+    """Return a mode's path patterns as they are in the room's view; asked for at every tick."""
+    return frozenset(f"game/{path}" for path in append_only)
 
 
 class Room:
@@ -232,7 +240,7 @@ class Room:
     def append_only(self) -> frozenset[str]:
         """The patterns of lists in the view that only grow, for ``delta.diff``."""
         run = self._core.run
-        return frozenset(f"game/{path}" for path in run.mode.append_only) if run is not None else frozenset()
+        return _in_the_room(run.mode.append_only) if run is not None else _NONE
 
     def now(self, at_ms: int) -> int:
         """Return the room clock at a shard clock."""
