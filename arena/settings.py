@@ -34,6 +34,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     claim_ms: int = 200
     tick_hz: int = 20
     found_grace_ms: int = 4_000
+    sockets: int = 20_000
+    sockets_per_address: int = 2_000
     trusted_proxies: tuple[Network, ...] = ()
     door_secret: str = ""
     origins: tuple[str, ...] = ()
@@ -125,6 +127,12 @@ VARIABLES: Final[dict[str, Variable]] = {
     "tick_hz": Variable("ARENA_TICK_HZ", values.number("ticks a second", 1, 60), "the beat of the rooms"),
     "found_grace_ms": Variable(
         "ARENA_FOUND_GRACE_MS", values.number("ms", 100, 120_000), "wait before founding a shard without memory"
+    ),
+    "sockets": Variable(
+        "ARENA_SOCKETS", values.number("sockets", 1, 1_000_000), "open WebSockets a node, and at the public port"
+    ),
+    "sockets_per_address": Variable(
+        "ARENA_SOCKETS_PER_ADDRESS", values.number("sockets", 1, 1_000_000), "open WebSockets an address (a school) has"
     ),
     "trusted_proxies": Variable("ARENA_TRUSTED_PROXIES", values.networks, "addresses or networks, by comma"),
     "door_secret": Variable("ARENA_DOOR_SECRET", values.secret, "shared by httpapi and nodes (32 characters or more)"),

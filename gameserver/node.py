@@ -10,6 +10,7 @@ import signal
 import sys
 
 from arena import keys, logs, tokens
+from arena.openfiles import allow_open_files
 from arena.settings import Settings, SettingsError
 from arena.tasks import end
 from gameserver.adapters.clocks import MachineClocks
@@ -17,6 +18,7 @@ from gameserver.adapters.redis_directory import RedisDirectory
 from gameserver.adapters.redis_store import RedisShardStore
 from gameserver.net.edge import Audience
 from gameserver.net.gate import GateSettings
+from gameserver.net.limits import EdgeLimits
 from gameserver.net.lobby import LobbyHub
 from gameserver.net.server import Listener, serve
 from gameserver.ports import StoreUnavailable
@@ -32,6 +34,7 @@ from protocol.tickets import TicketClaims
 
 SAFETY_TRIES = 40
 DRAIN_S = 10.0
+SPARE_FILES = 1_500  # sockets that are told that the node is full, stores, doors, logs
 log = logs.get("gameserver.node")
 
 
@@ -152,6 +155,7 @@ class Node:
                 trusted_proxies=[str(network) for network in settings.trusted_proxies],
                 door_secret=settings.door_secret,
             ),
+            limits=EdgeLimits(connections=settings.sockets, connections_per_address=settings.sockets_per_address),
         )
 
     async def _beat(self, keeper: Keeper, ticker: Ticker) -> None:
@@ -204,6 +208,7 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         logs.configure(settings.log, process=settings.node_name)
+        allow_open_files(settings.sockets + SPARE_FILES)
         uvloop.run(_run(settings))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")

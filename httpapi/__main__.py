@@ -12,17 +12,20 @@ import uvloop
 
 from arena import logs
 from arena.keys import signing_keys
+from arena.openfiles import allow_open_files
 from arena.settings import Settings, SettingsError
 from httpapi.app import create_app
-from httpapi.door import Door
+from httpapi.door import Door, DoorLimits
 from httpapi.door_owners import OwnerCache, RedisNodes
 from httpapi.guard import Guard
+from httpapi.limits import CONNECTIONS_MAX
 from httpapi.services.all import Services
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 5
 GRACE_S: Final = 5
 """How long requests may go on after SIGTERM."""
+SPARE_FILES: Final = 500
 
 _log = logs.get("api")
 
@@ -44,6 +47,7 @@ def _door(settings: Settings, services: Services) -> Door:
         owners=OwnerCache(RedisNodes(services.cache, dead_after_ms=4 * settings.beat_ms), shards=settings.shards),
         secret=settings.door_secret,
         trusted_proxies=[str(network) for network in settings.trusted_proxies],
+        limits=DoorLimits(connections=settings.sockets),
     )
 
 
@@ -85,6 +89,7 @@ def main() -> int:
     try:
         settings = Settings.from_env()
         logs.configure(settings.log, process="api")
+        allow_open_files(2 * settings.sockets + CONNECTIONS_MAX + SPARE_FILES)
         logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of each malformed request
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))

@@ -43,6 +43,10 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("ARENA_UNSAFE_REDIS", "0", "unsafe_redis", False),
     ("ARENA_LOG", "DEBUG", "log", "debug"),
     ("ARENA_JWT_PRIVATE", PEM.replace("\n", "\\n"), "jwt_private", PEM),
+    ("ARENA_SOCKETS", "50000", "sockets", 50_000),
+    ("ARENA_SOCKETS", "", "sockets", 20_000),
+    ("ARENA_SOCKETS_PER_ADDRESS", "1", "sockets_per_address", 1),
+    ("ARENA_SOCKETS_PER_ADDRESS", "", "sockets_per_address", 2_000),
     ("ARENA_PORT", "  9000 ", "port", 9000),
     ("ARENA_PORT", "", "port", 8000),
 ]
@@ -75,6 +79,16 @@ BAD: list[tuple[str, str]] = [
     ("ARENA_SHARDS", "0"),
     ("ARENA_LEASE_MS", "99"),
     ("ARENA_TICK_HZ", "1000"),
+    ("ARENA_RENEW_MS", "19"),
+    ("ARENA_BEAT_MS", "-1"),
+    ("ARENA_CLAIM_MS", "0.5"),
+    ("ARENA_FOUND_GRACE_MS", "soon"),
+    ("ARENA_SOCKETS", "0"),
+    ("ARENA_SOCKETS", "1000001"),
+    ("ARENA_SOCKETS", "many"),
+    ("ARENA_SOCKETS_PER_ADDRESS", "-5"),
+    ("ARENA_SOCKETS_PER_ADDRESS", "1e3"),
+    ("ARENA_FAULT", "a fault"),
     ("ARENA_TRUSTED_PROXIES", "10.0.0.1/8"),
     ("ARENA_TRUSTED_PROXIES", "everybody"),
     ("ARENA_DOOR_SECRET", "short"),
@@ -105,6 +119,10 @@ def test_bad_values_are_refused_by_name_in_one_line(name: str, text: str) -> Non
     assert line.startswith(name + " ")
     assert "\n" not in line
     assert len(line) < 300
+
+
+def test_every_variable_has_a_bad_value_here() -> None:
+    assert {name for name, _ in BAD} == {variable.name for variable in VARIABLES.values()}
 
 
 @given(st.sampled_from(sorted(variable.name for variable in VARIABLES.values())), st.text(max_size=60))

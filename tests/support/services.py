@@ -94,11 +94,11 @@ def create_database(url: str, name: str, template: str) -> str:
     """Create a database as a copy of ``template`` (to which nobody may be connected); returns its URL."""
 
     async def create() -> None:
-        connection = await asyncpg.connect(with_database(url, "postgres"))
+        connection = await asyncpg.connect(with_database(url, "postgres"), timeout=10, command_timeout=60)
         try:
             await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         finally:
-            await connection.close()
+            await connection.close(timeout=10)
 
     with ThreadPoolExecutor(1) as elsewhere:  # a loop of its own, whatever the tests' loop is doing
         elsewhere.submit(asyncio.run, create()).result(_MIGRATE_SECONDS)
