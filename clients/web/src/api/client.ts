@@ -1,4 +1,5 @@
 /** The HTTP API, one function for each use. Every one throws `Problem`. */
+import type { RecordedMatch } from "../match/fairness";
 import { Problem } from "./problem";
 import { accept, accessToken, csrfToken, refresh, renamed, send, signedOut, tokenRefused } from "./session";
 import type { Category, JoinBody, Me, ModeInfo, RoomCard, RoomPage, SessionBody } from "./types";
@@ -120,6 +121,6 @@ export function joinRoom(code: string, role: string): Promise<JoinBody> {
   return call<JoinBody>("POST", `games/rooms/${code}/join`, { body: { role } });
 }
 
-export function matchResult(id: string, signal?: AbortSignal): Promise<Record<string, unknown>> {
-  return call<Record<string, unknown>>("GET", `games/matches/${id}`, { signal });
+export function recordedMatch(id: string, signal?: AbortSignal): Promise<RecordedMatch> {
+  return call<RecordedMatch>("GET", `games/matches/${id}`, { signal });
 }

@@ -40,6 +40,15 @@ export const roomsQuery = queryOptions({
   queryFn: ({ signal }) => api.publicRooms(signal),
   refetchInterval: 5_000,
 });
+/** A match is recorded some moments after its end: until then the server knows none. */
+export const matchQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["match", id],
+    queryFn: ({ signal }) => api.recordedMatch(id, signal),
+    staleTime: Infinity,
+    retry: 8,
+    retryDelay: 1_500,
+  });
 export const cardQuery = (code: string) =>
   queryOptions({
     queryKey: ["room", code],

@@ -32,7 +32,9 @@ export function persona(): Persona {
   } catch {
     // Somebody else wrote there: begin anew.
   }
-  return { name: `${pick(FIRST)} ${pick(LAST)}`, avatar: newAvatar() };
+  const somebody = { name: `${pick(FIRST)} ${pick(LAST)}`, avatar: newAvatar() };
+  keepPersona(somebody); // the next page knows the same person
+  return somebody;
 }
 
 export function keepPersona(who: Persona): void {

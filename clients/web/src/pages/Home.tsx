@@ -7,7 +7,7 @@ import * as api from "../api/client";
 import { becomePlayer, cleanName, roomsQuery, useIdentity } from "../api/hooks";
 import type { RoomCard } from "../api/types";
 import { normaliseCode, typedCode } from "../lib/codes";
-import { keepPersona, persona } from "../lib/names";
+import { keepPersona, persona, type Persona } from "../lib/names";
 import { useText } from "../text";
 import { Button, LinkButton } from "../ui/Button";
 import { EmptyState } from "../ui/EmptyState";
@@ -49,6 +49,12 @@ function PlayForm() {
   const [badCode, setBadCode] = useState(false);
   const aboutCode = badCode || problem?.code === "room_not_found";
 
+  /** Whoever goes on to host a game is the same person there. */
+  const become = (next: Persona): void => {
+    setWho(next);
+    const name = cleanName(next.name);
+    if (name !== "") keepPersona({ ...next, name });
+  };
   const begin = async (): Promise<void> => {
     const named = { ...who, name: cleanName(who.name) || persona().name };
     await becomePlayer(identity, named.name, named.avatar);
@@ -69,7 +75,7 @@ function PlayForm() {
   };
   return (
     <form className="home-form" onSubmit={submit} noValidate aria-label={t("home.form")}>
-      {me?.kind !== "account" && <PersonaField value={who} onChange={setWho} />}
+      {me?.kind !== "account" && <PersonaField value={who} onChange={become} />}
       <Field
         label={t("code")}
         look="code"

@@ -6,7 +6,7 @@ import * as api from "../api/client";
 import { becomePlayer, modesQuery, useIdentity } from "../api/hooks";
 import type { ModeInfo } from "../api/types";
 import { gameOf } from "../games/registry";
-import { keepPersona, persona } from "../lib/names";
+import { persona } from "../lib/names";
 import { LIMITS } from "../protocol/generated";
 import { useText } from "../text";
 import { Button } from "../ui/Button";
@@ -61,10 +61,7 @@ function HostForm({ modes }: { readonly modes: readonly ModeInfo[] }) {
     event.preventDefault();
     void run(async () => {
       const who = persona();
-      if (identity.is !== "somebody") {
-        await becomePlayer(identity, who.name, who.avatar);
-        keepPersona(who);
-      }
+      await becomePlayer(identity, who.name, who.avatar);
       const fields = { mode: modeId, settings, public: seen === "public", title: title.trim() };
       const { code } = await api.createRoom(fields);
       await navigate(`/r/${code}`);

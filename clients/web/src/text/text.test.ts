@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import { ErrorCode } from "../protocol/generated";
 import { de } from "./de";
 import { en } from "./en";
 import { makeTranslator } from ".";
@@ -14,8 +15,17 @@ describe("words", () => {
     expect(t("players", { n: 1234 })).toBe("1,234 players");
   });
 
-  it("falls back to English where a language lacks a text", () => {
-    expect(makeTranslator("de")("fair.promise")).toBe("Promise");
+  it("has everything in German", () => {
+    expect(Object.keys(de).sort()).toEqual(Object.keys(en).sort());
+  });
+
+  it("says a number's word in each language", () => {
+    expect(makeTranslator("de")("players", { n: 1 })).toBe("eine Person");
+    expect(makeTranslator("de")("points", { n: 1234 })).toBe("1.234 Punkte");
+  });
+
+  it.each(Object.values(ErrorCode))("has words for the refusal %s", (code) => {
+    expect(en).toHaveProperty([`refused.${code}`]);
   });
 
   it.each(Object.entries(de))("German %s has the holes of the English one", (key, message) => {

@@ -32,10 +32,11 @@ export function TopBar({ middle, end, leave = true }: Props) {
     </>
   );
   return (
-    <header className="bar">
+    <header className={middle ? "bar bar-room" : "bar"}>
       {leave ? (
-        <Link to="/" className="bar-sign" aria-label={t("home")}>
+        <Link to="/" className="bar-sign">
           {sign}
+          <span className="sr-only">, {t("home")}</span>
         </Link>
       ) : (
         <span className="bar-sign">{sign}</span>
@@ -43,7 +44,9 @@ export function TopBar({ middle, end, leave = true }: Props) {
       <div className="bar-middle">{middle}</div>
       <div className="bar-end">
         {end}
-        <LanguageMenu />
+        <span className="bar-language">
+          <LanguageMenu />
+        </span>
         <SoundToggle />
         <ThemeToggle />
       </div>

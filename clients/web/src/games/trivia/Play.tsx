@@ -30,7 +30,7 @@ const BOARD_MOST = 8;
 export function Play() {
   const stage = useTrivia((game) => game.stage);
   return (
-    <div className={`trivia trivia-${stage}`}>
+    <div className="trivia" data-stage={stage}>
       <Head />
       {stage === "scores" || stage === "over" ? <Scoreboard most={BOARD_MOST} /> : <Question />}
       <Foot />
@@ -80,6 +80,10 @@ function Question() {
     announce(text, "assertive");
   }, [asked, text]);
   useVerdict(game, mine, t);
+  const taken = game.stage === "open" && mine?.answer != null;
+  useEffect(() => {
+    if (taken) announce(t("trivia.sent"));
+  }, [taken, t]);
   if (!shown) {
     return (
       <div className="trivia-ready" role="status">
@@ -270,10 +274,13 @@ function Foot() {
           <span className="muted">{t("trivia.rank", { rank: score.rank })}</span>
         </p>
       )}
-      <p className="muted" role="status">
+      <p className="muted trivia-state">
         {stage === "closing" && t("trivia.closing")}
         {stage === "open" &&
           (mine?.answer != null ? t("trivia.sent") : t("trivia.answered", { n: answered }))}
+        {stage === "open" && mine?.answer == null && seat !== null && (
+          <span className="trivia-keys">{t("trivia.keys")}</span>
+        )}
       </p>
       {mayHost && !running && stage !== "ready" && stage !== "over" && (
         <Button kind="primary" onClick={() => ask({ t: "trivia.next" })}>

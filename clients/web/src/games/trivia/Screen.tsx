@@ -62,7 +62,7 @@ export function TriviaScreen() {
         <p className="trivia-ready-word">{t("trivia.ready")}</p>
       )}
       <footer className="trivia-foot">
-        <p className="trivia-count figures" role="status">
+        <p className="trivia-count figures">
           {t("trivia.answered", { n: Object.keys(game.answered).length })} / {t.number(playing)}
         </p>
       </footer>

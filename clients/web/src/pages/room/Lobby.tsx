@@ -41,7 +41,7 @@ export function Lobby() {
         <div className="lobby-share">
           <ShareLink link={joinLink(code)} title={title || t("lobby.title")} />
         </div>
-        {onlyHere() && <p className="small muted lobby-only">{t("lobby.localhost")}</p>}
+        {mayHost && onlyHere() && <p className="small muted lobby-only">{t("lobby.localhost")}</p>}
       </section>
       <section className="lobby-people" aria-labelledby="people-title">
         <header className="lobby-head">

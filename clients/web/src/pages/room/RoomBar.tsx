@@ -1,9 +1,9 @@
-import { DoorOpen, Flag, EllipsisVertical, MonitorPlay, Pause, Users } from "lucide-react";
+import { DoorOpen, EllipsisVertical, Flag, Languages, MonitorPlay, Pause, Users } from "lucide-react";
 import { useState } from "react";
 
 import { roundTrip } from "../../match/clock";
 import { useAsk, useMayHost, useMySeat, useRoom, useSession } from "../../match/hooks";
-import { useText } from "../../text";
+import { LANGUAGES, setLanguage, useText, type Language } from "../../text";
 import { ActionMenu, type Action } from "../../ui/ActionMenu";
 import { Button } from "../../ui/Button";
 import { ConnectionPill, type Quality } from "../../ui/ConnectionPill";
@@ -36,6 +36,15 @@ export function RoomBar() {
       run: () => window.open(`/screen/${code}`, "_blank", "noopener"),
     },
   ];
+  for (const [id, label] of Object.entries(LANGUAGES)) {
+    if (id === t.language) continue;
+    actions.push({
+      id: `language-${id}`,
+      label,
+      icon: <Languages size={20} aria-hidden="true" />,
+      run: () => setLanguage(id as Language),
+    });
+  }
   if (mayHost && playing && !paused) {
     actions.push({
       id: "pause",

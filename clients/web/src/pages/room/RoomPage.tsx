@@ -8,6 +8,7 @@ import { Page } from "../../ui/Page";
 import { Banner } from "./Banner";
 import { Countdown } from "./Countdown";
 import { Entering } from "./Entering";
+import { useWitness } from "./Fairness";
 import { Lobby } from "./Lobby";
 import { MatchView } from "./MatchView";
 import { Results } from "./Results";
@@ -55,6 +56,7 @@ function Gate({ code }: { readonly code: string }) {
 function Inside({ code }: { readonly code: string }) {
   const t = useText();
   usePassingWords();
+  useWitness();
   const phase = useRoom((room) => room.phase);
   const title = useRoom((room) => room.title);
   const layout = phase === "match" || phase === "countdown" ? "stage" : "wide";

@@ -6,7 +6,7 @@ import { useText } from "../../text";
 import { toast } from "../../ui/toasts";
 
 /** Refusals a person cannot do anything about, or that the screen shows anyway. */
-const SILENT = new Set(["stale", "already_done"]);
+const SILENT = new Set(["already_done"]);
 
 /** Refusals and notices, as toasts. */
 export function usePassingWords(): void {
