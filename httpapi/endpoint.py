@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from arena.tokens import AccessClaims, TokenError, verify_access
 from httpapi.limits import BODY_BYTES_MAX, BODY_S_MAX, HANDLER_S_MAX
-from httpapi.problem import Code, Problem, wrong_field
+from httpapi.problem import Code, Problem, invalid, wrong_field
 from httpapi.services.all import Services
 from httpapi.services.rates import Counts, Rule, Standing
 from protocol.hops import who
@@ -169,8 +169,11 @@ async def _body(endpoint: Endpoint, request: Request) -> Struct | None:
 def _query(endpoint: Endpoint, request: Request) -> Struct | None:
     if endpoint.query is None:
         return None
+    told = request.query_params.multi_items()
+    if len(told) > len(dict(told)):
+        raise invalid("", "a query parameter stands twice")
     try:
-        return msgspec.convert(dict(request.query_params), endpoint.query, strict=False)
+        return msgspec.convert(dict(told), endpoint.query, strict=False)
     except msgspec.ValidationError as error:
         raise wrong_field(error) from None
 
@@ -178,7 +181,10 @@ def _query(endpoint: Endpoint, request: Request) -> Struct | None:
 def _claims(endpoint: Endpoint, request: Request, services: Services) -> AccessClaims | None:
     if endpoint.access is Access.ANYONE:
         return None
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    told = request.headers.getlist("authorization")
+    scheme, _, token = "".join(told[:1]).partition(" ")
+    if len(told) > 1:
+        raise Problem(Code.UNAUTHENTICATED, "there is more than one Authorization header")
     if scheme.lower() != "bearer" or not token:
         if endpoint.access is Access.MAYBE:
             return None

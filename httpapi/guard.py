@@ -79,6 +79,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._over: tuple[int, str] | None = None
         self._header_bytes = 0
         self._body_bytes = 0
+        self._ending = False  # cut: what still comes is dropped
         self._earlier: list[RequestResponseCycle] = []  # pipelined before the newest and not answered
 
     # ---- the transport ------------------------------------------------------------------------------
@@ -95,16 +96,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._arm(self._bounds.headers_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection; uvicorn tells the newest request only that nobody listens any more."""
+        """Forget the connection."""
         self._release()
-        for cycle in self._earlier:
-            cycle.disconnected = True
-            cycle.message_event.set()
+        self._tell_unheard()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse."""
-        if self.transport.is_closing():
+        if self._ending or self.transport.is_closing():
             return
         if self._phase is _Phase.IDLE:
             self._enter_headers()
@@ -212,22 +211,33 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _cut(self, status: int, reason: str) -> None:
         """End the connection; say why, when something was asked and nothing is being answered."""
-        if self.transport.is_closing():
+        if self._ending or self.transport.is_closing():
             return
+        self._ending = True
         CUT.labels(reason).inc()
         self._disarm()
         cycle = self.cycle
         answering = cycle is not None and not cycle.response_complete
         if self._phase is _Phase.BODY and answering:
             may_say = not cycle.response_started and not self.pipeline  # else others are answered before this one
-            cycle.disconnected = True  # whatever the application still says is not for the wire
-            cycle.message_event.set()
         else:  # a request that has not begun may follow one that is still being answered
             may_say = self._phase is _Phase.HEADERS and not answering
+        self._tell_unheard()
         if may_say:
             self.transport.write(_refusal(status, reason))
-        self.transport.close()
+        if self._phase is _Phase.IDLE:
+            self.transport.close()
+        else:  # a plain close while the client still sends would reset the connection, and the refusal be lost
+            self.transport.write_eof()
+            self.flow.resume_reading()
         self.loop.call_later(self._bounds.closing_s, self.transport.abort)
+
+    def _tell_unheard(self) -> None:
+        """Tell the application of every unfinished request that nobody listens; uvicorn tells the newest only."""
+        for cycle in (*self._earlier, self.cycle):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True  # whatever the application still says is not for the wire
+                cycle.message_event.set()
 
 
 def _refusal(status: int, reason: str) -> bytes:

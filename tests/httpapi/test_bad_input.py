@@ -147,7 +147,16 @@ async def test_a_method_that_does_not_work_names_those_that_do(client: Client) -
 
 
 @pytest.mark.parametrize(
-    "query", ["cursor=%00", "cursor=x", "cursor=LTE6QkNERjIz", "cursor=" + "A" * 65, "page=2", "cursor=bmFuOkJDREYyMw"]
+    "query",
+    [
+        "cursor=&cursor=",
+        "cursor=%00",
+        "cursor=x",
+        "cursor=LTE6QkNERjIz",
+        "cursor=" + "A" * 65,
+        "page=2",
+        "cursor=bmFuOkJDREYyMw",
+    ],
 )
 async def test_queries_that_are_none(client: Client, query: str) -> None:
     answer = await client.get(f"/api/games/rooms?{query}")
