@@ -229,7 +229,7 @@ class MemoryWorld:
         """refound.lua."""
         kept = self.shard(refounding.shard)
         head = kept.head
-        if head is not None and head.claimed > refounding.claimed:
+        if head is not None and head.claimed > refounding.claimed and head.nonce != refounding.nonce:
             return Claim(ClaimOutcome.RACED)
         if len(self.journal(refounding.shard, refounding.genesis)) != refounding.pieces:
             return Claim(ClaimOutcome.MISSING)
@@ -243,7 +243,7 @@ class MemoryWorld:
             dict(refounding.digests),
             clock,
             refounding.genesis,
-            refounding.claimed,
+            refounding.claimed or refounding.epoch,
         )
         self.own(kept, refounding.instance, lease_ms)
         return Claim(ClaimOutcome.CLAIMED, kept.head)

@@ -218,4 +218,5 @@ class Batch:
         )
         shard.seq = seq
         shard.digest = digest
+        shard.recorded_clock = self.clock
         return commit

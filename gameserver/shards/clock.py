@@ -36,6 +36,11 @@ class ShardClock:
             self._stamp = at
         return self._stamp
 
+    def at_least(self, clock: int) -> None:
+        """Jump to a clock that the store knows; never back."""
+        self.now = max(self.now, clock)
+        self._stamp = max(self._stamp, self.now)
+
     def hold(self, now_ms: float) -> None:
         """Let time pass without counting it: the shard stands still."""
         self._last_ms = now_ms

@@ -26,7 +26,7 @@ log = structlog.get_logger("errands")
 async def run(shards: "Iterable[Shard]", store: ShardStore, directory: Directory, *, node: str) -> None:
     """Do what is due for all shards. Raises ``StoreUnavailable``; what was not done is done the next time."""
     for shard in list(shards):
-        if shard.dropped:
+        if shard.dropped or shard.pipe.mending:
             continue
         await _ask(shard, store)
         await _cards(shard, directory, node)

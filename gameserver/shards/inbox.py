@@ -28,17 +28,18 @@ def take(shard: Shard, entry: InboxEntry) -> bool:
         entry=entry.entry,
         message_id=message.id,
     )
-    if item is None or message.id in shard.inbox_ids:
+    if item is None or message.id in shard.inbox_ids or message.id in shard.inbox_taken:
         shard.bare_inbox.append(mail)
-        return True
-    if isinstance(item, inputs.Create):
-        shard.creates.append(mail)
         return True
     live = shard.rooms.get(code)
-    if live is None:
+    if isinstance(item, inputs.Create):
+        shard.creates.append(mail)
+    elif live is None:
         shard.bare_inbox.append(mail)
-        return True
-    return live.post(mail)
+    elif not live.post(mail):
+        return False
+    shard.inbox_taken.add(message.id)
+    return True
 
 
 def _input_of(message: bus.BusMessage) -> tuple[inputs.Input | None, RoomCode]:

@@ -14,6 +14,8 @@ TOMBSTONES_MAX: Final = 4_096
 JOURNAL_RECORDS_MAX: Final = 4_000
 JOURNAL_BYTES_MAX: Final = 8 * 1024 * 1024
 CHECKPOINT_BYTES_A_TICK: Final = 512 * 1024
+PIECE_BYTES_MAX: Final = 1024 * 1024
+MENDS_AT_ONCE: Final = 4
 ROOMS_PER_SHARD_MAX: Final = 1_000
 HASH_EVERY_MS: Final = 1_000
 CROWD_IDLE_MS: Final = 30_000
@@ -39,6 +41,8 @@ TABLE: Final[dict[str, Limit]] = {
     "remembered inbox ids": Limit(INBOX_IDS_MAX, "ids a shard", "the oldest is forgotten"),
     "tombstones": Limit(TOMBSTONES_MAX, "codes a shard", "the oldest is forgotten"),
     "journal": Limit(JOURNAL_RECORDS_MAX, "records a shard (or 8 MiB)", "oldest rooms are checkpointed, then trimmed"),
+    "pieces of a re-founding": Limit(PIECE_BYTES_MAX, "bytes (or one room)", "another piece is begun"),
+    "shards mended at once": Limit(MENDS_AT_ONCE, "shards", "the others stand still until it is their turn"),
     "rooms": Limit(ROOMS_PER_SHARD_MAX, "rooms a shard", "create is refused"),
     "chat": Limit(CHAT_PER_10_S, "lines a member in 10 s", "the line is dropped"),
     "reactions": Limit(REACTIONS_PER_10_S, "reactions a member in 10 s", "the reaction is dropped"),

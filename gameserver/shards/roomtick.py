@@ -150,6 +150,8 @@ class RoomTick:
         live = self.live
         for audience in wanted:
             live.stream(audience)
+        # A tick without a record of its own tells the last one's clock: a later one would be in no commit (law 1).
+        told = clock if self.batch.dirty else live.shard.recorded_clock
         for audience, stream in live.streams.items():
             if audience not in wanted:
                 if not shared or stream.live is None:
@@ -160,7 +162,7 @@ class RoomTick:
                 if audience is Audience.CROWD and clock - stream.built_at < CROWD_EVERY_MS:
                     live.shard.wants_crowd(live, stream.built_at + CROWD_EVERY_MS)
                     continue
-            step = stream.build(live.room.view(audience), clock, self.batch.append_only(live))
+            step = stream.build(live.room.view(audience), clock, self.batch.append_only(live), told=told)
             if step is not None:
                 self.tell.steps.append((stream, step))
 

@@ -1,7 +1,8 @@
 """One shard, owned: its rooms, its clock, its tick, its commits, and what is told when (COMMIT.md §3–§5).
 
 Nothing here waits: the node's ticker calls ``tick``, the store's answers come to ``answered``. A shard that is
-fenced, or whose history the store lost, is dropped by its keeper; it never tells anybody anything again.
+fenced is dropped by its keeper and never tells anybody anything again; one whose history the store lost stands still
+until that was given back (losses.py).
 """
 
 import heapq
@@ -13,13 +14,14 @@ from typing import Protocol
 
 import structlog
 
-from gameserver.ports import Clocks, Commit, CommitOutcome, CommitReply, Renewal
+from gameserver.ports import Clocks, Commit, CommitOutcome, CommitReply, Head, Renewal
 from gameserver.rooms import inputs
 from gameserver.rooms.room import Room
 from gameserver.shards import limits, record
 from gameserver.shards.batch import Batch
 from gameserver.shards.clock import ShardClock
 from gameserver.shards.journal import JournalLength
+from gameserver.shards.lease import Lease
 from gameserver.shards.live import LiveRoom, Mail
 from gameserver.shards.members import RoomMember
 from gameserver.shards.metrics import ShardMetrics
@@ -51,11 +53,8 @@ class Shard:
         self,
         shard_id: ShardId,
         *,
-        epoch: int,
+        head: Head,
         nonce: Nonce,
-        genesis: str,
-        seq: int,
-        digest: bytes,
         clock: int,
         lease_ms: int,
         clocks: Clocks,
@@ -65,21 +64,24 @@ class Shard:
         nudge: Callable[[], None],
     ) -> None:
         self.id = shard_id
-        self.epoch = epoch
+        self.epoch = head.epoch
         self.nonce = nonce
-        self.genesis = genesis
-        self.seq = seq  # of the last record built
-        self.digest = digest
-        self.lease_ms = lease_ms
+        self.genesis = head.genesis
+        self.claimed = head.claimed  # the epoch of this owner's claim; 0: it founded the shard
+        self.seq = head.seq  # of the last record built
+        self.digest = head.digests.get(head.seq, b"")
         self.clocks = clocks
         self.metrics = metrics
         self.faults = faults
         self.clock = ShardClock(clock, clocks.monotonic_ms())
-        self.pipe = Pipe(seq)
-        self.log = structlog.get_logger("shard").bind(shard=shard_id, epoch=epoch)
+        self.recorded_clock = clock  # of the last record built
+        self.pipe = Pipe(self.seq, self.digest, clock)
+        self.lease = Lease(lease_ms, clocks)
+        self.log = structlog.get_logger("shard").bind(shard=shard_id, epoch=self.epoch)
         self.rooms: dict[RoomCode, LiveRoom] = {}
         self.tombstones: OrderedDict[str, None] = OrderedDict()
         self.inbox_ids: OrderedDict[str, None] = OrderedDict()
+        self.inbox_taken: set[str] = set()  # ids of messages in the mail: an inbox read again gives them again
         self.creates: list[Mail] = []
         self.dropped = False
         self.quarantined: list[str] = []  # rooms given up while adopting: tombstoned by the next record
@@ -97,10 +99,6 @@ class Shard:
         self._deadlines: list[tuple[int, int, LiveRoom]] = []
         self._order = itertools.count()
         self._tells: deque[tuple[int, list[Tell]]] = deque()
-        self._sent_at: dict[int, tuple[float, float]] = {}  # seq → (boot ms when sent, started)
-        self._renew_sent: deque[float] = deque(maxlen=64)
-        self._fresh_ms = clocks.boot_ms()
-        self._last_sent_ms = self._fresh_ms
         self.journal = JournalLength()
         self._memory_wanted = False
         self._flushing: dict[LiveRoom, None] = {}
@@ -120,7 +118,7 @@ class Shard:
 
     def frozen(self) -> bool:
         """Whether the last confirmation was sent more than half a lease ago: then nothing at all is told."""
-        return self.dropped or self.clocks.boot_ms() - self._fresh_ms > self.lease_ms / 2
+        return self.dropped or self.lease.stale
 
     def tell_clock(self, member: RoomMember, asked: int) -> None:
         """Answer a clock question with the live clock: an estimate, the one thing told without a commit."""
@@ -152,6 +150,7 @@ class Shard:
 
     def remember_inbox(self, message_id: str) -> None:
         """Note that a bus message counted."""
+        self.inbox_taken.discard(message_id)
         self.inbox_ids[message_id] = None
         while len(self.inbox_ids) > limits.INBOX_IDS_MAX:
             self.inbox_ids.popitem(last=False)
@@ -245,19 +244,18 @@ class Shard:
     def _close(self, batch: Batch) -> Commit | None:
         if not batch.dirty:
             if batch.tells:
-                self._queue(batch.tells)
+                self.tell_behind(batch.tells)
             return None
         self._checkpoint_oldest(batch)
         commit = batch.commit()
         self._tells.append((commit.seq, batch.tells))
         self.pipe.sent(commit)
-        self._last_sent_ms = self.clocks.boot_ms()
-        self._sent_at[commit.seq] = (self._last_sent_ms, batch.started)
+        self.lease.commit_sent(commit.seq, batch.started)
         self.journal.grew(commit.seq, len(commit.record))
         self.metrics.inputs.value += len(batch.inputs)
         return commit
 
-    def _queue(self, tells: list[Tell]) -> None:
+    def tell_behind(self, tells: list[Tell]) -> None:
         """Tell behind the last unconfirmed record, or at once when all are confirmed."""
         self._tells.append((self.seq, tells))
         self.flush()
@@ -282,16 +280,16 @@ class Shard:
     def answered(self, request: Commit | Renewal, reply: CommitReply) -> Verdict:
         """Take the store's answer to a commit or a renewal of this shard."""
         if isinstance(request, Renewal):
-            sent = self._renew_sent.popleft() if self._renew_sent else self._fresh_ms
-            if reply.outcome in (CommitOutcome.OK, CommitOutcome.DUPLICATE):
-                self._fresh_ms = max(self._fresh_ms, sent)
-                self.flush()
-                return Verdict.CONFIRMED
-            return self.pipe.judged(reply)
+            good = reply.outcome in (CommitOutcome.OK, CommitOutcome.DUPLICATE) and not self.pipe.mending
+            self.lease.renewal_answered(confirmed=good)
+            if not good:
+                return self.pipe.judged(request.epoch, reply)
+            self.pipe.confirmed_clock = max(self.pipe.confirmed_clock, request.clock)
+            self.flush()
+            return Verdict.CONFIRMED
         verdict = self.pipe.answered(request, reply, self.clocks.monotonic_ms())
         if verdict is Verdict.CONFIRMED:
-            sent_ms, started = self._sent_at.pop(request.seq)
-            self._fresh_ms = max(self._fresh_ms, sent_ms)
+            started = self.lease.commit_confirmed(request.seq)
             metrics = self.metrics
             metrics.commit_seconds.observe(time.perf_counter() - started)
             metrics.commits.value += 1
@@ -324,19 +322,14 @@ class Shard:
     def resent(self) -> list[Commit]:
         """Return every unconfirmed record, to be sent again on a fresh connection, in order."""
         self.pipe.in_doubt = False
-        self._renew_sent.clear()
-        now = self.clocks.boot_ms()
-        for commit in self.pipe.unconfirmed:
-            self._sent_at[commit.seq] = (now, self._sent_at[commit.seq][1])
+        self.lease.sent_again(commit.seq for commit in self.pipe.unconfirmed)
         return list(self.pipe.unconfirmed)
 
     def renewal(self, every_ms: int) -> Renewal | None:
         """Return a renewal when nothing was sent for ``every_ms``; None when none is due or in doubt."""
-        now = self.clocks.boot_ms()
-        if self.pipe.in_doubt or now - self._last_sent_ms < every_ms:
+        if self.pipe.in_doubt or self.pipe.mending or not self.lease.due(every_ms):
             return None
-        self._last_sent_ms = now
-        self._renew_sent.append(now)
+        self.lease.renewal_sent()
         return Renewal(
             shard=self.id,
             genesis=self.genesis,
@@ -346,6 +339,21 @@ class Shard:
             digest=self.digest,
             clock=self.clock.now,
         )
+
+    def begin_anew(self, head: Head, sent_ms: float) -> list[Tell]:
+        """Go on in the epoch of a re-founding asked for at ``sent_ms``; return what was not told before it."""
+        untold = [tell for _, tells in self._tells for tell in tells]
+        self._tells.clear()
+        self.epoch, self.genesis, self.claimed = head.epoch, head.genesis, head.claimed
+        self.seq, self.digest = head.seq, head.digests[head.seq]
+        self.clock.at_least(head.clock)
+        self.recorded_clock = head.clock
+        self.lease.mended(sent_ms, anew=True)
+        in_doubt, self.pipe = self.pipe.in_doubt, Pipe(self.seq, self.digest, head.clock)
+        self.pipe.in_doubt = in_doubt
+        self.journal = JournalLength()
+        self.log = self.log.bind(epoch=self.epoch)
+        return untold
 
     def drop(self, code: CloseCode, reason: str = "", after_ms: int = 0) -> None:
         """Stop owning: close every member, tell nothing more."""

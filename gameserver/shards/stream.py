@@ -75,14 +75,17 @@ class Stream:
         self._history: deque[Step] = deque(maxlen=limits.HISTORY_FRAMES_MAX)
         self._history_bytes = 0
 
-    def build(self, view: View, clock: int, append_only: frozenset[str]) -> Step | None:
-        """Make the step from the live view to ``view``; None when nothing changed for this audience."""
+    def build(self, view: View, clock: int, append_only: frozenset[str], *, told: int) -> Step | None:
+        """Make the step from the live view to ``view``; None when nothing changed for this audience.
+
+        ``told`` is the clock that the step tells: that of a record, which ``clock`` need not be.
+        """
         self.built_at = clock
         before = self.live
         patch = delta.diff({} if before is None else before, view, append_only)
         if before is not None and not patch:
             return None
-        step = Step(epoch=self.epoch, from_n=self.n, n=self.n + 1, clock=clock, patch=patch, view=view)
+        step = Step(epoch=self.epoch, from_n=self.n, n=self.n + 1, clock=told, patch=patch, view=view)
         self.n += 1
         self.live = view
         return step

@@ -1,6 +1,7 @@
 """What an owner can give back to a store that lost something: heal and re-found (COMMIT.md §2)."""
 
 import pytest
+from msgspec import structs
 
 from gameserver.ports import ClaimOutcome, Commit, CommitOutcome, CommitReply, Healing, JournalEntry, Refounding
 from protocol.ids import Nonce
@@ -190,3 +191,20 @@ async def test_pieces_that_were_lost_are_missed(bed: Bed) -> None:
     await bed.wipe()
     assert (await ann.store.refound(refounding, lease_ms=LEASE)).outcome is ClaimOutcome.MISSING
     assert await bed.head() is None
+
+
+async def test_two_owners_that_only_ever_founded_do_not_take_turns(bed: Bed) -> None:
+    ann, bob = await bed.node("ann"), await bed.node("bob")
+    await ann.found()
+    await ann.play(1, 2)
+    await bed.wipe()
+    await bob.found(genesis="gb")
+    by_ann, by_bob = await pieces(ann, "ga", 3, 3), await pieces(bob, "gc", 1, 1)
+    by_ann, by_bob = structs.replace(by_ann, claimed=0), structs.replace(by_bob, claimed=0)
+    first = await ann.store.refound(by_ann, lease_ms=LEASE)
+    assert first.head is not None
+    assert first.head.claimed == ann.epoch
+    assert (await bob.store.refound(by_bob, lease_ms=LEASE)).outcome is ClaimOutcome.RACED
+    again = await ann.store.refound(by_ann, lease_ms=LEASE)
+    assert again.head is not None, "its answer may have been lost"
+    assert again.head.epoch > first.head.epoch

@@ -192,6 +192,13 @@ class Node:
         await self.keeper.claim_free()
         assert len(self.keeper.shards) > 0
 
+    async def mend(self) -> None:
+        """Open a fresh connection and give back to the store what it lost, as the node's loops do."""
+        await self.store.reconnect()
+        self.keeper.connected()
+        await self.keeper.losses.mend()
+        await self.settle()
+
     async def settle(self) -> None:
         """Let answers that are on their way arrive."""
         for _ in range(5):

@@ -120,7 +120,7 @@ async def test_a_fenced_owner_drops_the_shard_and_says_move(tmp_path: Path) -> N
     other.keeper.open()
     await other.store.reconnect()
     claim = await other.store.claim(
-        shard, instance=other.keeper._settings.instance, nonce="f" * 32, lease_ms=2000, steal_epoch=head.epoch
+        shard, instance=other.keeper.settings.instance, nonce="f" * 32, lease_ms=2000, steal_epoch=head.epoch
     )
     assert claim.head is not None
     ann.got.clear()
