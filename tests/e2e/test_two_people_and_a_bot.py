@@ -80,7 +80,10 @@ class Player:
         await expect(self.page.locator("#main").get_by_text(re.compile("right answer"))).to_be_visible()
 
     async def sees_podium(self) -> None:
-        await expect(self.page.get_by_role("list", name="Podium").get_by_role("listitem")).to_have_count(PLAYERS)
+        stands = self.page.get_by_role("list", name="Podium").get_by_role("listitem")
+        await expect(stands).to_have_count(PLAYERS)
+        for stand in await stands.all():
+            await expect(stand).to_have_css("opacity", "1")
 
 
 @asynccontextmanager

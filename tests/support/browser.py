@@ -16,6 +16,8 @@ from tests.support.services import REPOSITORY
 ARTIFACTS = REPOSITORY / "tests" / "artifacts"
 """Where pictures go (not in the repository)."""
 
+AXE = REPOSITORY / "clients" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",
@@ -31,20 +33,23 @@ FLAGS = [
     "--disable-background-timer-throttling",
 ]
 BUILD_S = 600
+FAILED = "when-it-failed"
 PATIENCE_MS = 20_000
 
 
 class Device(NamedTuple):
-    """What a person holds."""
+    """What a person holds, and how they like it."""
 
     name: str
     width: int
     height: int
     touch: bool = False
+    light: bool = False
+    calm: bool = False  # nothing should move
 
 
 LAPTOP = Device("laptop", 1280, 800)
-PHONE = Device("phone", 390, 844, touch=True)
+PHONE = Device("phone", 390, 844, touch=True, light=True, calm=True)
 
 
 def chromium() -> str:
@@ -91,11 +96,23 @@ class Person:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
 
+    async def barriers(self) -> list[str]:
+        """Return what keeps people out of this page, as axe-core finds it: serious and critical only."""
+        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = await self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{each['impact']} {each['id']}: {[node['target'] for node in each['nodes']]}"
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+
     async def picture(self, moment: str) -> None:
-        """Keep what the page looks like now."""
+        """Keep what the page looks like now; where nothing moves, look for barriers, too: they are complaints."""
         ARTIFACTS.mkdir(parents=True, exist_ok=True)
         self._pictures += 1
         await self.page.screenshot(path=ARTIFACTS / f"{self.device.name}-{self._pictures:02}-{moment}.png")
+        if self.device.calm and moment != FAILED:
+            self.complaints += [f"{moment}: {barrier}" for barrier in await self.barriers()]
 
 
 class People:
@@ -114,7 +131,8 @@ class People:
             is_mobile=device.touch,
             device_scale_factor=2 if device.touch else 1,
             locale="en-GB",
-            color_scheme="dark",
+            color_scheme="light" if device.light else "dark",
+            reduced_motion="reduce" if device.calm else "no-preference",
         )
         context.set_default_timeout(PATIENCE_MS)
         person = Person(device, await context.new_page())
@@ -132,7 +150,7 @@ async def people() -> AsyncIterator[People]:
             yield found
         except BaseException:
             for person in found.all:
-                await person.picture("when-it-failed")
+                await person.picture(FAILED)
             raise
 
 

@@ -47,7 +47,7 @@ function Shown({ code }: { readonly code: string }) {
   const phase = useRoom((room) => room.phase);
   const title = useRoom((room) => room.title);
   return (
-    <Page title={title || code} layout={phase === "lobby" ? "wide" : "stage"} bar={<Banner />}>
+    <Page title={title || code} layout="stage" bar={<Banner />}>
       {(phase === "lobby" || phase === "closed") && <Lobby />}
       {phase === "countdown" && <Countdown />}
       {phase === "match" && <Match />}
@@ -68,7 +68,14 @@ function Match() {
 }
 
 function Winners() {
+  const t = useText();
   const results = useRoom((room) => room.results ?? null);
   const seat = useMySeat();
-  return results ? <Podium rows={results.rows} mySeat={seat} size="screen" /> : null;
+  if (!results) return null;
+  return (
+    <div className="screen-winners">
+      <h1>{t(results.abandoned ? "results.abandoned" : "results.title")}</h1>
+      <Podium rows={results.rows} mySeat={seat} size="screen" />
+    </div>
+  );
 }

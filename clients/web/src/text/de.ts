@@ -167,6 +167,7 @@ export const de: Catalogue = {
   "trivia.difficulty.hard": "Schwer",
   "trivia.summary": "{questions} Fragen, je {seconds} Sekunden",
   "trivia.answered": { one: "eine Antwort da", other: "{n} Antworten da" },
+  "trivia.answeredOf": "{n} von {of} haben geantwortet",
   "trivia.right": "Richtig!",
   "trivia.wrong": "Diesmal nicht",
   "trivia.none": "Keine Antwort",

@@ -280,6 +280,7 @@ export const en = {
   "trivia.tile.wrong": "your answer, wrong",
   "trivia.chose": { one: "one person chose it", other: "{n} people chose it" },
   "trivia.answered": { one: "one answer in", other: "{n} answers in" },
+  "trivia.answeredOf": "{n} of {of} have answered",
   "trivia.right": "Right!",
   "trivia.wrong": "Not this time",
   "trivia.none": "No answer",

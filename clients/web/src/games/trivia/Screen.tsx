@@ -63,7 +63,7 @@ export function TriviaScreen() {
       )}
       <footer className="trivia-foot">
         <p className="trivia-count figures">
-          {t("trivia.answered", { n: Object.keys(game.answered).length })} / {t.number(playing)}
+          {t("trivia.answeredOf", { n: Object.keys(game.answered).length, of: playing })}
         </p>
       </footer>
     </div>

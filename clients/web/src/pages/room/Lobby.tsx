@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "react";
 
 import { modesQuery } from "../../api/hooks";
 import { gameOf } from "../../games/registry";
-import { useAsk, useMayHost, useMySeat, useOnItsWay, useRoom, useSeats } from "../../match/hooks";
+import { useAsk, useMayHost, useMySeat, useOnItsWay, useRoom, useSeats, useSession } from "../../match/hooks";
 import { useText } from "../../text";
 import { announce } from "../../ui/announce";
 import { Button } from "../../ui/Button";
@@ -25,10 +25,11 @@ export function Lobby() {
   const title = useRoom((room) => room.title);
   const people = useSeats();
   const mayHost = useMayHost();
+  const onScreen = useSession((session) => session.as === "screen");
   const host = useRoom((room) => (room.host === null ? null : (room.seats[room.host]?.name ?? null)));
   useArrivals(people.length);
   return (
-    <div className="lobby">
+    <div className={onScreen ? "lobby lobby-screen" : "lobby"}>
       <section className="lobby-way" aria-label={t("lobby.way")}>
         <h1>{title || t("lobby.title")}</h1>
         <p className="lobby-place">
@@ -38,9 +39,11 @@ export function Lobby() {
         <div className="lobby-qr">
           <QrCode text={joinLink(code)} label={t("qr", { code })} />
         </div>
-        <div className="lobby-share">
-          <ShareLink link={joinLink(code)} title={title || t("lobby.title")} />
-        </div>
+        {!onScreen && (
+          <div className="lobby-share">
+            <ShareLink link={joinLink(code)} title={title || t("lobby.title")} />
+          </div>
+        )}
         {mayHost && onlyHere() && <p className="small muted lobby-only">{t("lobby.localhost")}</p>}
       </section>
       <section className="lobby-people" aria-labelledby="people-title">
@@ -55,7 +58,7 @@ export function Lobby() {
       </section>
       <footer className="lobby-foot">
         <Facts />
-        {mayHost ? <HostControls /> : <PlayerControls host={host} />}
+        {mayHost ? <HostControls /> : !onScreen && <PlayerControls host={host} />}
       </footer>
     </div>
   );
