@@ -110,7 +110,8 @@ class Person:
         """Keep what the page looks like now; where nothing moves, look for barriers, too: they are complaints."""
         ARTIFACTS.mkdir(parents=True, exist_ok=True)
         self._pictures += 1
-        await self.page.screenshot(path=ARTIFACTS / f"{self.device.name}-{self._pictures:02}-{moment}.png")
+        path = ARTIFACTS / f"{self.device.name}-{self._pictures:02}-{moment}.png"
+        await self.page.screenshot(path=path, scale="css")
         if self.device.calm and moment != FAILED:
             self.complaints += [f"{moment}: {barrier}" for barrier in await self.barriers()]
 

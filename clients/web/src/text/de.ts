@@ -276,7 +276,7 @@ export const de: Catalogue = {
   "trivia.tile.wrong": "deine Antwort, falsch",
   "trivia.chose": { one: "eine Person hat das gewählt", other: "{n} Leute haben das gewählt" },
   "trivia.gained": "+{n}",
-  "trivia.keys": "Antworte mit A bis F oder 1 bis 6",
+  "trivia.keys": "Antworte mit A bis {last} oder 1 bis {n}",
   "setting.trivia.questions": "Fragen",
   "setting.trivia.seconds": "Sekunden zum Antworten",
   "setting.trivia.categories": "Themen",

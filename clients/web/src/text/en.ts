@@ -291,7 +291,7 @@ export const en = {
   "trivia.scores": "Scores",
   "trivia.closing": "Time is up",
   "trivia.sent": "Sent. Waiting for the others.",
-  "trivia.keys": "Press A to F or 1 to 6 to answer",
+  "trivia.keys": "Press A to {last} or 1 to {n} to answer",
   "setting.trivia.questions": "Questions",
   "setting.trivia.seconds": "Seconds to answer",
   "setting.trivia.categories": "Categories",

@@ -264,6 +264,7 @@ function Foot() {
   const stage = useTrivia((game) => game.stage);
   const answered = useTrivia((game) => Object.keys(game.answered).length);
   const score = useTrivia((game) => (seat === null ? undefined : game.scores[seat]));
+  const options = useTrivia((game) => game.question?.options?.length ?? 0);
   const mine = useTriviaMine();
   const running = stage === "open" || stage === "closing";
   return (
@@ -279,7 +280,9 @@ function Foot() {
         {stage === "open" &&
           (mine?.answer != null ? t("trivia.sent") : t("trivia.answered", { n: answered }))}
         {stage === "open" && mine?.answer == null && seat !== null && (
-          <span className="trivia-keys">{t("trivia.keys")}</span>
+          <span className="trivia-keys">
+            {t("trivia.keys", { n: options, last: KEYS[options - 1]?.toUpperCase() ?? "" })}
+          </span>
         )}
       </p>
       {mayHost && !running && stage !== "ready" && stage !== "over" && (
