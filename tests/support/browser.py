@@ -1,5 +1,6 @@
 """The system's Chromium for tests: people at their pages, what the pages complain of, and pictures of them."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -34,6 +35,7 @@ FLAGS = [
 ]
 BUILD_S = 600
 FAILED = "when-it-failed"
+CLOSE_S = 20
 PATIENCE_MS = 20_000
 
 
@@ -161,4 +163,5 @@ async def _launched(playwright: Playwright, program: str) -> AsyncIterator[Brows
     try:
         yield browser
     finally:
-        await browser.close()
+        async with asyncio.timeout(CLOSE_S):
+            await browser.close()

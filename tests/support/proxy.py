@@ -9,7 +9,9 @@ back already: then the moment at which the server must have seen the drop is kno
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+
+from arena.tasks import end
 
 CHUNK = 64 * 1024
 CONNECT_S = 5.0
@@ -237,12 +239,7 @@ class Proxy:
 
     async def close(self) -> None:
         """End every path."""
-        tasks = list(self._paths.values())
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(self._paths.values())
 
 
 @asynccontextmanager
@@ -256,4 +253,5 @@ async def running_proxy(port: int, host: str = "127.0.0.1") -> AsyncIterator[Pro
     finally:
         server.close()
         await proxy.close()
-        await server.wait_closed()
+        async with asyncio.timeout(CONNECT_S):
+            await server.wait_closed()
