@@ -43,15 +43,38 @@ def _bind(settings: Settings) -> socket.socket:
 
 
 def _door(settings: Settings, services: Services) -> Door:
+    others = CONNECTIONS_MAX + SPARE_FILES
+    files = allow_open_files(2 * settings.sockets + others)  # a splice has two ends
     return Door(
         owners=OwnerCache(RedisNodes(services.cache, dead_after_ms=4 * settings.beat_ms), shards=settings.shards),
         secret=settings.door_secret,
         trusted_proxies=[str(network) for network in settings.trusted_proxies],
-        limits=DoorLimits(connections=settings.sockets),
+        limits=DoorLimits(connections=min(settings.sockets, max(1, (files - others) // 2))),
     )
 
 
-async def serve(settings: Settings) -> None:
+class _Told:
+    """Hears signals where uvicorn does not: before it listens to them, and when it raises them again at its end."""
+
+    def __init__(self) -> None:
+        self._stop = False
+        self._server: uvicorn.Server | None = None
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._hear)
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        self._stop = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def pass_on_to(self, server: uvicorn.Server) -> None:
+        """Have the server stop, also for what was heard before."""
+        self._server = server
+        if self._stop:
+            server.should_exit = True
+
+
+async def serve(settings: Settings, told: _Told) -> None:
     """Serve until a signal comes, then drain. Raises ``SettingsError``."""
     app = create_app(settings, signing_keys(settings))
     listener = _bind(settings)
@@ -71,6 +94,7 @@ async def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     server = uvicorn.Server(config)
+    told.pass_on_to(server)
     await door.start()
     try:
         _log.info("api_ready", host=settings.host, port=listener.getsockname()[1])
@@ -83,16 +107,13 @@ async def serve(settings: Settings) -> None:
 
 def main() -> int:
     """Run; return the exit code (2: bad configuration)."""
-    # uvicorn raises the signal again when it is done: with a handler of ours that ends in exit code 0.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
+    told = _Told()
     try:
         settings = Settings.from_env()
         logs.configure(settings.log, process="api")
-        allow_open_files(2 * settings.sockets + CONNECTIONS_MAX + SPARE_FILES)
         logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of each malformed request
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(settings))
+            runner.run(serve(settings, told))
     except SettingsError as error:
         sys.stderr.write(f"httpapi: {error}\n")
         return 2

@@ -8,7 +8,7 @@ but an answered IDLE has a deadline. uvicorn's own keep-alive timer bounds the i
 import asyncio
 import enum
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 from msgspec import Struct
@@ -103,7 +103,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse."""
-        if self._ending or self.transport.is_closing():
+        if self.is_ending():
             return
         if self._phase is _Phase.IDLE:
             self._enter_headers()
@@ -153,6 +153,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._stop_parsing(431, "header_bytes")
         before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not None and self.cycle is not before:
+            self.cycle.transport = cast(asyncio.Transport, _AnswersWay(self))
         if before is not None and before is not self.cycle:
             self._earlier = [cycle for cycle in (*self._earlier, before) if not cycle.response_complete]
         self._phase = _Phase.BODY
@@ -211,7 +213,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _cut(self, status: int, reason: str) -> None:
         """End the connection; say why, when something was asked and nothing is being answered."""
-        if self._ending or self.transport.is_closing():
+        if self.is_ending():
             return
         self._ending = True
         CUT.labels(reason).inc()
@@ -227,9 +229,27 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.write(_refusal(status, reason))
         if self._phase is _Phase.IDLE:
             self.transport.close()
-        else:  # a plain close while the client still sends would reset the connection, and the refusal be lost
-            self.transport.write_eof()
-            self.flow.resume_reading()
+            self.loop.call_later(self._bounds.closing_s, self.transport.abort)
+        else:
+            self._end_softly()
+
+    def end_answer(self) -> None:
+        """End the connection after an answer that says so; the request's body may not have come whole."""
+        if self._phase is _Phase.BODY and not (self.pipeline or self.is_ending()):
+            self._ending = True
+            self._disarm()
+            self._end_softly()
+        else:
+            self.transport.close()
+
+    def is_ending(self) -> bool:
+        """Say whether nothing that comes is read any more."""
+        return self._ending or self.transport.is_closing()
+
+    def _end_softly(self) -> None:
+        """End our side and drop what still comes: a plain close would reset the connection, and the answer be lost."""
+        self.transport.write_eof()
+        self.flow.resume_reading()
         self.loop.call_later(self._bounds.closing_s, self.transport.abort)
 
     def _tell_unheard(self) -> None:
@@ -238,6 +258,19 @@ class GuardedProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True  # whatever the application still says is not for the wire
                 cycle.message_event.set()
+
+
+class _AnswersWay:
+    """What an answer sees of the transport: it writes, and it ends the connection the guard's way."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.is_ending
+
+    def close(self) -> None:
+        """End the connection."""
+        self._protocol.end_answer()
 
 
 def _refusal(status: int, reason: str) -> bytes:

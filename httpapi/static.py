@@ -80,7 +80,7 @@ def _read(path: Path, name: str) -> File:
         body=body,
         packed=tuple((encoding, small) for encoding, small in packed if len(small) < len(body)),
         media=TYPES.get(path.suffix, "application/octet-stream"),
-        etag=f'"{hashlib.sha256(body).hexdigest()[:20]}"',
+        etag=f'W/"{hashlib.sha256(body).hexdigest()[:20]}"',
         immutable=name.startswith("assets/"),
     )
 
@@ -144,6 +144,12 @@ def _accepted(header: str) -> set[str]:
     return accepted
 
 
+def _is_known(file: File, header: str) -> bool:
+    """Say whether the client has the file, by If-None-Match (weak: the same file in another encoding is the same)."""
+    told = {item.strip().removeprefix("W/") for item in header.split(",")}
+    return "*" in told or file.etag.removeprefix("W/") in told
+
+
 def answer(file: File, request: Request) -> Response:
     """Return the file, compressed as the client takes it, or 304."""
     headers = {
@@ -151,7 +157,7 @@ def answer(file: File, request: Request) -> Response:
         "etag": file.etag,
         "vary": "accept-encoding",
     }
-    if request.headers.get("if-none-match", "") == file.etag:
+    if _is_known(file, ",".join(request.headers.getlist("if-none-match"))):
         return Response(status_code=304, headers=headers)
     body = file.body
     accepted = _accepted(request.headers.get("accept-encoding", ""))

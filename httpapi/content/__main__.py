@@ -157,11 +157,18 @@ def _show(report: Report) -> None:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(_shown(line) + "\n")
 
 
 def _complain(line: str) -> None:
-    sys.stderr.write(f"content: {line}\n")
+    sys.stderr.write(f"content: {_shown(line)}\n")
+
+
+def _shown(line: str) -> str:
+    """Return the line with what cannot be printed as escapes: files bring half characters and terminal commands."""
+    return "".join(
+        mark if mark.isprintable() else mark.encode("unicode_escape", "backslashreplace").decode() for mark in line
+    )
 
 
 if __name__ == "__main__":

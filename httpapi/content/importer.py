@@ -61,7 +61,10 @@ def read_file(
 ) -> File:
     """Read and check a file. ``source`` and ``licence`` replace what the file says. Raises ``FileError``."""
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise FileError(str(path), 1, "not a file")  # reading a pipe may wait for ever, a device never end
+        if size > FILE_BYTES_MAX:
             raise FileError(str(path), 1, f"larger than {FILE_BYTES_MAX // 1024**2} MiB")
         data = path.read_bytes()
     except OSError as error:

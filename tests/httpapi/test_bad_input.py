@@ -117,6 +117,15 @@ async def test_the_wrong_field_is_named(client: Client, path: str, body: dict[st
     assert [error["field"] for error in answer.json()["errors"]] == [field]
 
 
+async def test_of_a_field_that_stands_twice_the_last_counts(client: Client) -> None:
+    """RFC 8259 leaves it open: one meaning, the one that browsers have, and it is checked like any other."""
+    headers = {"content-type": "application/json"}
+    body = b'{"name":"Ann","name":"Bea","client":"bot"}'
+    assert (await client.call("POST", GUEST, body=body, headers=headers)).json()["user"]["name"] == "Bea"
+    body = b'{"name":"Ann","name":"","client":"bot"}'
+    assert (await client.call("POST", GUEST, body=body, headers=headers)).code == "invalid"
+
+
 async def test_a_body_in_pieces_is_bounded_too(client: Client) -> None:
     parts = [b'{"name":"', *[b"x" * 4096] * 20, b'"}']
     answer = await client.post(GUEST, parts=parts, headers={"content-type": "application/json"})

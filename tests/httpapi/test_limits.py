@@ -1,14 +1,26 @@
 """Rate limits: failures count, good requests never do; headers; without Redis nothing is refused."""
 
 import asyncio
+import socket
+from pathlib import Path
 
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 
+from arena.keys import SigningKeys
 from httpapi.services.all import Services
 from httpapi.services.rates import Counts, Rates, Rule
 from protocol import keys as layout
-from tests.support.api import PASSWORD, NewClient, a_username, be_account, be_guest, fresh_address
+from tests.support.api import (
+    PASSWORD,
+    NewClient,
+    a_username,
+    be_account,
+    be_guest,
+    fresh_address,
+    settings_for,
+    started,
+)
 from tests.support.asgi import Client
 from tests.support.rooms_desk import a_card, put_card
 
@@ -86,6 +98,8 @@ async def test_rooms_are_counted_for_each_user(client: Client) -> None:
     await be_guest(client)
     codes = [(await client.post("/api/games/rooms", {"mode": "trivia"})).code for _ in range(31)]
     assert codes == ["store_unavailable"] * 30 + ["rate_limited"]
+    client.address = fresh_address()
+    assert (await client.post("/api/games/rooms", {"mode": "trivia"})).code == "rate_limited", "wherever they are"
     await be_guest(client)
     assert (await client.post("/api/games/rooms", {"mode": "trivia"})).code == "store_unavailable"
 
@@ -117,3 +131,23 @@ async def test_without_redis_nothing_is_refused() -> None:
     rule = Rule("test_open", 0, 60, Counts.ALL)
     assert await rates.enter([(rule, "x")]) == []
     await rates.failed([(rule, "x")])
+
+
+async def test_without_redis_the_api_refuses_nobody(database_url: str, keys: SigningKeys, tmp_path: Path) -> None:
+    settings = settings_for(database_url, "redis://127.0.0.1:1/0")
+    async with started(settings, keys, tmp_path) as app:
+        client = Client(app, address=fresh_address())
+        body = {"username": a_username(), "password": "wrong password", "client": "bot"}
+        answers = [await client.post("/api/auth/login", body) for _ in range(25)]
+    assert {answer.code for answer in answers} == {"bad_credentials"}
+    assert not any(name.startswith("ratelimit") for answer in answers for name in answer.headers)
+
+
+async def test_a_redis_that_never_answers_costs_seconds_and_no_more(
+    database_url: str, keys: SigningKeys, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hole:  # connections succeed, nobody takes them
+        settings = settings_for(database_url, f"redis://127.0.0.1:{hole.getsockname()[1]}/0")
+        async with started(settings, keys, tmp_path) as app:
+            async with asyncio.timeout(15):
+                await be_guest(Client(app, address=fresh_address()))
