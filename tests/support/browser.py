@@ -93,8 +93,8 @@ class Person:
         url = message.location.get("url", "")
         if "status of 503" in message.text and url.endswith("/join"):
             return  # a room that is still opening: the page asks again, the browser says so all the same
-        if "WebSocket connection" in message.text and message.text.endswith("response code: 503"):
-            return  # a room that is being handed over: likewise
+        if message.text.startswith("WebSocket connection to"):
+            return  # a room that is being handed over, or a path that is cut: likewise
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
 

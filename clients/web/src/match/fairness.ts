@@ -47,6 +47,9 @@ export function commitmentOf(match: RecordedMatch): string {
   );
 }
 
+/** Two for a match: an evening of matches. */
+const SEEN_MAX = 200;
+
 /** Promises seen on this page while the secret was not told yet. */
 export type Seen = ReadonlySet<string>;
 
@@ -55,7 +58,7 @@ export function witnessed(seen: Seen, fairness: FairnessView): Seen {
   const fresh = [fairness.secret_hash, fairness.commitment ?? ""].filter(
     (one) => one !== "" && !seen.has(one),
   );
-  return fresh.length === 0 ? seen : new Set([...seen, ...fresh]);
+  return fresh.length === 0 ? seen : new Set([...seen, ...fresh].slice(-SEEN_MAX));
 }
 
 /** Every check there is; `match` is null while the recorded match is not there. */
