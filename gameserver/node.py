@@ -20,6 +20,7 @@ from gameserver.net.edge import Audience
 from gameserver.net.gate import GateSettings
 from gameserver.net.limits import EdgeLimits
 from gameserver.net.lobby import LobbyHub
+from gameserver.net.peers import PeerLinks
 from gameserver.net.server import Listener, serve
 from gameserver.ports import StoreUnavailable
 from gameserver.shards import faultpoints
@@ -53,6 +54,7 @@ class Node:
         self._verify_keys = keys.verify_keys(settings)
         self._listener: Listener | None = None
         self._instance = InstanceId(secrets.token_hex(16))
+        self._peers = PeerLinks(instance=self._instance, secret=settings.door_secret, lease_ms=settings.lease_ms)
         self.stopping = asyncio.Event()
 
     # ---- what the edge asks --------------------------------------------------------------------------
@@ -128,10 +130,14 @@ class Node:
             faults=RoomFaults(settings.data / "faults", self._metrics),
             connections=lambda: self._listener.connections if self._listener is not None else 0,
             fault_point=self._fault,
+            peers=self._peers,
         )
+        keeper.neighbours.drain_asked = self.stopping.set
         self._listener = await self._listen(RoomHub(keeper, shards=settings.shards))
         host = settings.node_listen[0]
-        keeper.announce(f"{host}:{self._listener.port}", f"{host}:{self._listener.control_port}")
+        control = f"{host}:{self._listener.control_port}"
+        keeper.announce(f"{host}:{self._listener.port}", control)
+        self._peers.open(keeper.neighbours, control)
         ticker = Ticker(
             keeper, shards=settings.shards, tick_hz=settings.tick_hz, clocks=self._clocks, metrics=self._metrics
         )
@@ -156,6 +162,7 @@ class Node:
                 door_secret=settings.door_secret,
             ),
             limits=EdgeLimits(connections=settings.sockets, connections_per_address=settings.sockets_per_address),
+            peers=self._peers,
         )
 
     async def _beat(self, keeper: Keeper, ticker: Ticker) -> None:
@@ -165,24 +172,32 @@ class Node:
                 tasks.create_task(keeper.run(), name="keeper"),
                 tasks.create_task(ticker.run(), name="ticker"),
             ]
-            _say_ready(self._settings.node_name, self._listener.port, self._instance)
+            self._say_ready()
             await self.stopping.wait()
             log.info("node_drains", shards=len(keeper.shards))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_S):
                     await keeper.drain()
             await self._listener.drain(CloseCode.SERVICE_RESTART)
+            await self._peers.close()
             await end(running)
         await self._store.close()
         await self._directory.close()
         log.info("node_stopped")
 
-
-def _say_ready(name: str, port: int, instance: str) -> None:
-    """Print the one line that whoever started this process waits for."""
-    line = json.dumps({"event": "node_ready", "node": name, "port": port, "instance": instance, "pid": os.getpid()})
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    def _say_ready(self) -> None:
+        """Print the one line that whoever started this process waits for."""
+        assert self._listener is not None
+        told = {
+            "event": "node_ready",
+            "node": self._settings.node_name,
+            "port": self._listener.port,
+            "control": f"{self._settings.node_listen[0]}:{self._listener.control_port}",
+            "instance": self._instance,
+            "pid": os.getpid(),
+        }
+        sys.stdout.write(json.dumps(told) + "\n")
+        sys.stdout.flush()
 
 
 def _quiet_collector() -> None:

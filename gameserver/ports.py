@@ -156,6 +156,13 @@ class InboxEntry(Struct, frozen=True):
     message: bytes
 
 
+class Look(Struct, frozen=True):
+    """A shard as it stands in the store, looked at and not touched."""
+
+    head: Head
+    instance: InstanceId  # whose claim the head's epoch is
+
+
 class ReplySink(Protocol):
     """Where answers to commits go, in the order sent, on the event loop."""
 
@@ -179,6 +186,9 @@ class ShardStore(Protocol):
         steal_epoch: int | None = None,
     ) -> Claim:
         """Take the shard if nobody holds it, or steal it from ``steal_epoch``."""
+
+    async def look(self, shard: ShardId) -> Look | None:
+        """Return how the shard stands; None when it has no head."""
 
     async def found(self, shard: ShardId, *, instance: InstanceId, nonce: Nonce, lease_ms: int, genesis: str) -> Claim:
         """Create the head of a shard that has none (MISSING), with seq 0 and clock 0; RACED if one appeared."""
@@ -270,6 +280,44 @@ class Directory(Protocol):
 
     async def read_revoked(self) -> Sequence[str]:
         """Return the ids of revoked sessions and users (``arena:revoked``)."""
+
+
+# ---- the other nodes ---------------------------------------------------------------------------------
+
+
+class Neighbour(Protocol):
+    """What a node does about what it learns of others."""
+
+    def node_died(self, instance: InstanceId) -> None:
+        """The process of that instance has ended."""
+
+    def node_lives(self, instance: InstanceId) -> None:
+        """It was spoken to: whatever was thought of it."""
+
+    def shards_freed(self, shards: Sequence[ShardId]) -> None:
+        """Another node has just released these."""
+
+    def holding(self) -> Mapping[ShardId, tuple[int, int]]:
+        """Return the shards held here: epoch, and seq of the last confirmed record."""
+
+    def asked_to_drain(self) -> None:
+        """An operator wants this node to hand everything over and stop."""
+
+
+class Peers(Protocol):
+    """The other nodes, over connections of our own (COMMIT.md §6). Nothing here is needed for safety."""
+
+    def see(self, cards: Sequence[NodeCard]) -> None:
+        """Keep a connection to each of these nodes."""
+
+    def ready(self, cards: Sequence[NodeCard]) -> bool:
+        """Whether a connection to each stands, or could not be had within a lease."""
+
+    async def holds(self, shards: Sequence[ShardId]) -> Mapping[ShardId, tuple[int, int]]:
+        """Ask all who holds these; return the greatest (epoch, seq) told of each. Bounded in time; never raises."""
+
+    def freed(self, shards: Sequence[ShardId]) -> None:
+        """Tell all that this node has just released these."""
 
 
 # ---- connections, as shards see them ----------------------------------------------------------------

@@ -20,6 +20,7 @@ from gameserver.ports import (
     Healing,
     InboxEntry,
     JournalEntry,
+    Look,
     Refounding,
     Renewal,
     ReplySink,
@@ -169,6 +170,12 @@ class MemoryShardStore:
         """Take the shard if nobody holds it, or steal it from ``steal_epoch``."""
         self._reach()
         return self.world.claim(shard, instance, nonce, lease_ms, steal_epoch)
+
+    async def look(self, shard: ShardId) -> Look | None:
+        """Return how the shard stands; None when it has no head."""
+        self._reach()
+        kept = self.world.shard(shard)
+        return None if kept.head is None else Look(kept.head, InstanceId(kept.instance))
 
     async def found(self, shard: ShardId, *, instance: InstanceId, nonce: Nonce, lease_ms: int, genesis: str) -> Claim:
         """Create the head of a shard that has none; RACED if one is there."""

@@ -8,15 +8,14 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import hiredis
 from msgspec import Struct
-from redis.asyncio.connection import UnixDomainSocketConnection, parse_url
 
-from gameserver.adapters.redis_scripts import COMMIT, RENEW
-from gameserver.adapters.redis_wire import command, read_reply
-from gameserver.ports import Commit, CommitReply, Renewal, StoreUnavailable
+from gameserver.adapters.redis_endpoint import NOTHING_YET
+from gameserver.adapters.redis_wire import read_reply
+from gameserver.ports import Commit, CommitReply, Renewal
 
 DEADLINE_S: Final = 0.25
 """How long the oldest unanswered request may wait."""
@@ -24,90 +23,11 @@ DEADLINE_S: Final = 0.25
 _LAST_LOOK_S: Final = 0.005
 """After the deadline: a loop that was itself stuck first reads what came meanwhile."""
 
-OPEN_S: Final = 1.0
-_NOTHING_YET: Final = object()
 
+class Wait(Struct, frozen=True):
+    """A WAIT behind a write: ``answered`` is told how many replicas have all that was sent before on this link."""
 
-class Endpoint(Struct, frozen=True):
-    """Where and as whom to connect. ``path`` is a unix socket; else ``host`` and ``port``."""
-
-    host: str
-    port: int
-    path: str
-    database: int
-    username: str
-    password: str
-
-    @classmethod
-    def from_url(cls, url: str) -> "Endpoint":
-        """Read ``redis://`` or ``unix://``. Raises ``ValueError`` with what to do."""
-        options: dict[str, Any] = dict(parse_url(url))
-        kind = options.get("connection_class")
-        if kind is not None and kind is not UnixDomainSocketConnection:
-            raise ValueError(
-                "REDIS_URL: rediss:// (TLS) is not supported; use redis:// or unix://, or a local TLS tunnel"
-            )
-        return cls(
-            host=options.get("host", "localhost"),
-            port=options.get("port", 6379),
-            path=options.get("path", ""),
-            database=int(options.get("db", 0)),
-            username=options.get("username", ""),
-            password=options.get("password", ""),
-        )
-
-    def greeting(self) -> list[bytes]:
-        """Return the commands a fresh connection begins with: who we are, and the scripts it will need."""
-        commands = [command("SCRIPT", "LOAD", COMMIT.text), command("SCRIPT", "LOAD", RENEW.text)]
-        commands.insert(0, command("CLIENT", "SETNAME", "arena-commits"))
-        if self.database:
-            commands.insert(0, command("SELECT", str(self.database)))
-        if self.password:
-            user = (self.username,) if self.username else ()
-            commands.insert(0, command("AUTH", *user, self.password))
-        return commands
-
-    async def connect(self) -> socket.socket:
-        """Return a connected socket that was greeted. Raises ``StoreUnavailable``."""
-        try:
-            async with asyncio.timeout(OPEN_S):
-                return await self._connect()
-        except (OSError, TimeoutError) as error:
-            raise StoreUnavailable(f"commit connection: {type(error).__name__}: {error}") from error
-
-    async def _connect(self) -> socket.socket:
-        loop = asyncio.get_running_loop()
-        family: int = socket.AF_UNIX
-        address: Any = self.path
-        if not self.path:
-            found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-            family, address = found[0][0], found[0][4]
-        link = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            link.setblocking(False)
-            if not self.path:
-                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(link, address)
-            commands = self.greeting()
-            await loop.sock_sendall(link, b"".join(commands))
-            await _read_greeting(loop, link, len(commands))
-        except BaseException:
-            link.close()
-            raise
-        return link
-
-
-async def _read_greeting(loop: asyncio.AbstractEventLoop, link: socket.socket, answers: int) -> None:
-    reader = hiredis.Reader(notEnoughData=_NOTHING_YET)
-    while answers:
-        data = await loop.sock_recv(link, 65536)
-        if not data:
-            raise ConnectionResetError("closed while greeting")
-        reader.feed(data)
-        while answers and (answer := reader.gets()) is not _NOTHING_YET:
-            if isinstance(answer, hiredis.ReplyError):
-                raise StoreUnavailable(f"commit connection: {answer}")
-            answers -= 1
+    answered: Callable[[int], None]
 
 
 class CommitLink(asyncio.Protocol):
@@ -127,8 +47,9 @@ class CommitLink(asyncio.Protocol):
         self._deadline_s = deadline_s
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._reader = hiredis.Reader(notEnoughData=_NOTHING_YET)
-        self._waiting: deque[Commit | Renewal] = deque()  # the shell keeps at most 4 a shard unconfirmed
+        self._reader = hiredis.Reader(notEnoughData=NOTHING_YET)
+        # The shell keeps at most 4 a shard unconfirmed; a WAIT comes with a write of those.
+        self._waiting: deque[Commit | Renewal | Wait] = deque()
         self._writes: deque[tuple[int, float]] = deque()  # what _sent was after a write, and when that was
         self._sent = 0
         self._received = 0
@@ -145,7 +66,7 @@ class CommitLink(asyncio.Protocol):
         """Take the transport."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its type
 
-    def write(self, data: bytes, requests: Sequence[Commit | Renewal]) -> None:
+    def write(self, data: bytes, requests: Sequence[Commit | Renewal | Wait]) -> None:
         """Send the bytes of these requests, at once where the kernel takes them."""
         assert self._transport is not None, "write comes after connection_made"
         now = self._loop.time()
@@ -172,14 +93,18 @@ class CommitLink(asyncio.Protocol):
         while self.alive:
             try:
                 raw = self._reader.gets()
-                if raw is _NOTHING_YET:
+                if raw is NOTHING_YET:
                     return
                 if isinstance(raw, hiredis.ReplyError):
                     self.fail(str(raw).partition(" ")[0])
                     return
                 request = self._waiting.popleft()
+                if isinstance(request, Wait):
+                    self._received += 1
+                    request.answered(int(raw))
+                    continue
                 reply = read_reply(request, raw)
-            except (hiredis.ProtocolError, ValueError, IndexError):
+            except (hiredis.ProtocolError, ValueError, TypeError, IndexError):
                 self.fail("not understood")
                 return
             self._received += 1

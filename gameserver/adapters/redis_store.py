@@ -7,7 +7,8 @@ from typing import Any, Final
 from arena import metrics
 from gameserver.adapters import redis_scripts as scripts
 from gameserver.adapters.redis_client import client, reaching
-from gameserver.adapters.redis_link import DEADLINE_S, CommitLink, Endpoint
+from gameserver.adapters.redis_endpoint import Endpoint
+from gameserver.adapters.redis_link import DEADLINE_S, CommitLink
 from gameserver.adapters.redis_loss import healing_args, refounding_args
 from gameserver.adapters.redis_wire import RequestWriter, refusal_of
 from gameserver.ports import (
@@ -20,6 +21,7 @@ from gameserver.ports import (
     Healing,
     InboxEntry,
     JournalEntry,
+    Look,
     Refounding,
     Renewal,
     ReplySink,
@@ -31,6 +33,7 @@ from protocol.ids import InstanceId, Nonce, ShardId
 INBOX_PIECE: Final = 256
 """Messages of one shard returned at once."""
 
+_HEAD: Final = ("epoch", "nonce", "seq", "digests", "clock", "genesis", "claimed", "instance")
 _BLOCK_SLACK_S: Final = 1.0
 _ABANDONED_MS: Final = 24 * 60 * 60 * 1000  # pieces that no re-founding took
 
@@ -147,6 +150,12 @@ class RedisShardStore:
         with reaching("claim"):
             raw = await scripts.CLAIM.run(self._client, _owned(shard), instance, nonce, lease_ms, steal)
         return _claim(raw)
+
+    async def look(self, shard: ShardId) -> Look | None:
+        """Return how the shard stands; None when it has no head."""
+        with reaching("look"):
+            raw: Any = await self._client.hmget(keys.head(shard), *_HEAD)
+        return None if raw[0] is None else Look(_head(raw), InstanceId((raw[7] or b"").decode()))
 
     async def found(self, shard: ShardId, *, instance: InstanceId, nonce: Nonce, lease_ms: int, genesis: str) -> Claim:
         """Create the head of a shard that has none; RACED if one is there."""
@@ -273,17 +282,21 @@ def _claim(raw: list[bytes]) -> Claim:
         return Claim(outcome, ms_left=int(raw[1]))
     if outcome is not ClaimOutcome.CLAIMED:
         return Claim(outcome)
-    seq = int(raw[3])
-    head = Head(
-        epoch=int(raw[1]),
-        nonce=raw[2].decode(),
+    return Claim(outcome, _head(raw[1:]))
+
+
+def _head(raw: Sequence[bytes]) -> Head:
+    """Return the head from its fields in the order of ``_HEAD``."""
+    seq = int(raw[2])
+    return Head(
+        epoch=int(raw[0]),
+        nonce=raw[1].decode(),
         seq=seq,
-        digests=_digests(raw[4], seq),
-        clock=int(raw[5]),
-        genesis=raw[6].decode(),
-        claimed=int(raw[7]),
+        digests=_digests(raw[3], seq),
+        clock=int(raw[4]),
+        genesis=raw[5].decode(),
+        claimed=int(raw[6]),
     )
-    return Claim(outcome, head)
 
 
 def _digests(packed: bytes, seq: int) -> dict[int, bytes]:

@@ -1,7 +1,8 @@
-"""Where doors tell the kernel's times of their public sockets (DESIGN §15): one connection from each door.
+"""Where doors tell the kernel's times of their public sockets (DESIGN §15), and other nodes what concerns shards.
 
-Frames and their meaning are in ``protocol/door.py``. A link that does not begin with the right secret, or sends
-anything else than frames of known messages, is closed; the splices live on, their lines just stay as they were.
+Frames and their meaning are in ``protocol/door.py`` and ``protocol/peers.py``. A link that does not begin with the
+right secret, or sends anything else than frames of known messages, is closed; the splices live on, their lines just
+stay as they were.
 """
 
 import asyncio
@@ -10,7 +11,9 @@ from typing import Final, cast
 
 from arena import logs
 from gameserver.net.edge import Edge
-from protocol import door
+from gameserver.net.peers import PeerLinks
+from protocol import door, peers
+from protocol.ids import InstanceId
 
 HELLO_S: Final = 5.0
 
@@ -18,13 +21,14 @@ _log = logs.get("edge")
 
 
 class ControlLink(asyncio.Protocol):
-    """One door's control connection."""
+    """The control connection of one door, or of another node."""
 
-    def __init__(self, edge: Edge, links: set["ControlLink"], secret: str) -> None:
+    def __init__(self, edge: Edge, links: set["ControlLink"], secret: str, others: PeerLinks | None) -> None:
         self._edge = edge
         self._links = links
         self._secret = secret
-        self._door = ""
+        self._others = others
+        self._door = ""  # who it is: a door's id, or "node"
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -50,7 +54,7 @@ class ControlLink(asyncio.Protocol):
                     return
                 body = bytes(self._buffer[4 : 4 + size])
                 del self._buffer[: 4 + size]
-                self._take(door.unpack_control(body))
+                self._take(peers.unpack_asked(body))
         except ValueError as error:
             _log.warning("control_refused", reason=str(error))
             self.close()
@@ -67,15 +71,24 @@ class ControlLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _take(self, message: door.DoorMessage) -> None:
+    def _take(self, message: peers.Asked) -> None:
         if isinstance(message, door.DoorHello):
-            if not self._secret or not hmac.compare_digest(message.secret.encode(), self._secret.encode()):
-                raise ValueError("wrong secret")
+            self._check(message.secret)
             self._door = message.door
-            self._stop_timer()
+            return
+        if isinstance(message, peers.NodeHello):
+            self._check(message.secret)
+            self._door = "node"
+            if self._others is None:
+                raise ValueError("no nodes are expected here")
+            self._answer(peers.NodeWelcome(self._others.instance))
+            self._others.meet(InstanceId(message.instance), message.control)
             return
         if not self._door:
             raise ValueError("hello comes first")
+        if not isinstance(message, door.DoorLines):
+            self._answer(None if self._others is None else self._others.heard(message))
+            return
         for number, srtt, rttvar, shortest in message.lines:
             meter = self._edge.links.get((self._door, number))
             times = door.tcp_times(srtt, rttvar, shortest)
@@ -83,14 +96,25 @@ class ControlLink(asyncio.Protocol):
                 self._edge.counters.lines_in += 1
                 meter.tcp(times)
 
+    def _check(self, secret: str) -> None:
+        if not self._secret or not hmac.compare_digest(secret.encode(), self._secret.encode()):
+            raise ValueError("wrong secret")
+        self._stop_timer()
+
+    def _answer(self, answer: peers.Answer | None) -> None:
+        if answer is not None and self._transport is not None:
+            self._transport.write(peers.pack(answer))
+
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
-async def listen(edge: Edge, *, host: str, port: int, secret: str) -> tuple[asyncio.Server, set[ControlLink]]:
-    """Listen for doors; the caller closes the server and the links."""
+async def listen(
+    edge: Edge, *, host: str, port: int, secret: str, others: PeerLinks | None = None
+) -> tuple[asyncio.Server, set[ControlLink]]:
+    """Listen for doors and nodes; the caller closes the server and the links."""
     links: set[ControlLink] = set()
-    server = await edge.loop.create_server(lambda: ControlLink(edge, links, secret), host, port)
+    server = await edge.loop.create_server(lambda: ControlLink(edge, links, secret, others), host, port)
     return server, links

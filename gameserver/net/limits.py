@@ -33,7 +33,7 @@ class EdgeLimits(Struct, frozen=True, kw_only=True):
     opens_burst: int = 400
     failures_per_minute: int = 20
     addresses: int = 10_000
-    control_links: int = 64
+    control_links: int = 256
     socket_buffer_bytes: int = 64 * 1024
     echo_bytes: int = 16 * 1024 * 1024
 

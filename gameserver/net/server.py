@@ -14,6 +14,7 @@ from gameserver.net.echo import EchoSocket
 from gameserver.net.edge import Edge, Lobby, Tickets, Verify
 from gameserver.net.gate import Gate, GateSettings
 from gameserver.net.limits import DEFAULTS, EdgeLimits
+from gameserver.net.peers import PeerLinks
 from gameserver.net.socket import Socket
 from gameserver.ports import Hub
 from protocol.errors import CloseCode
@@ -109,11 +110,13 @@ async def serve(
     gate: GateSettings | None = None,
     limits: EdgeLimits = DEFAULTS,
     healthy: Callable[[], bool] = lambda: True,
+    peers: PeerLinks | None = None,
 ) -> Listener:
     """Open the ports and serve until the listener is closed. Raises ``OSError`` when a port is taken.
 
     ``verify_ticket`` checks a ticket's signature and times; ``verify_access`` (only where access tokens in the
     URL are allowed) turns a bot's access token into claims. ``control_host`` None: no doors are listened to.
+    ``peers`` hears other nodes.
     """
     loop = asyncio.get_running_loop()
     settings = gate or GateSettings()
@@ -151,7 +154,9 @@ async def serve(
     links: set[control.ControlLink] = set()
     if control_host is not None:
         try:
-            doors, links = await control.listen(edge, host=control_host, port=control_port, secret=settings.door_secret)
+            doors, links = await control.listen(
+                edge, host=control_host, port=control_port, secret=settings.door_secret, others=peers
+            )
         except OSError:
             server.close()
             raise

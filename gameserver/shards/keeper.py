@@ -18,6 +18,7 @@ from gameserver.ports import (
     CommitReply,
     Directory,
     NodeCard,
+    Peers,
     Renewal,
     ShardStore,
     StoreUnavailable,
@@ -28,6 +29,7 @@ from gameserver.shards.faults import RoomFaults
 from gameserver.shards.handover import HandOver
 from gameserver.shards.losses import Losses
 from gameserver.shards.metrics import ShardMetrics
+from gameserver.shards.neighbours import Alone, Neighbours
 from gameserver.shards.pipe import Verdict
 from gameserver.shards.shard import Shard
 from protocol.errors import CloseCode
@@ -50,6 +52,7 @@ class KeeperSettings(Struct, frozen=True, kw_only=True):
     found_grace_ms: int = 4000
     errands_ms: int = 250
     claims_at_once: int = 8
+    settled_ms: int = 5_000  # a node younger than this is given nothing
 
 
 class Keeper:
@@ -66,6 +69,7 @@ class Keeper:
         faults: RoomFaults,
         connections: Callable[[], int],
         fault_point: Callable[[str], None],
+        peers: Peers | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
@@ -74,15 +78,19 @@ class Keeper:
         self.metrics = metrics
         self.faults = faults
         self.fault_point = fault_point
+        self.peers: Peers = peers or Alone()
         self._connections = connections
         self.shards: dict[ShardId, Shard] = {}
         self.cards: Sequence[NodeCard] = ()
         self.draining = False
+        self.left = False  # drained: no heartbeat brings the card back
         self._address = self._control = ""
         self._since_ms = 0
         self._inbox_read: dict[ShardId, str] = {}
         self._lost = asyncio.Event()
         self._nudged = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self.neighbours = Neighbours(self)
         self.claiming = Claiming(self)
         self.handing = HandOver(self)
         self.losses = Losses(
@@ -171,19 +179,28 @@ class Keeper:
         self.open()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(self.settings.beat_ms, self.beat), name="beat")
-            tasks.create_task(self._every(self.settings.claim_ms, self.claim_free), name="claim")
+            tasks.create_task(self._every(self.settings.claim_ms, self.claim_free, self._hurried), name="claim")
             tasks.create_task(self._every(20, self._errands), name="errands")
             tasks.create_task(self._every(20, self._read_inbox), name="inbox")
             tasks.create_task(self._come_back(), name="reconnect")
             tasks.create_task(self.losses.run(), name="losses")
 
-    async def _every(self, period_ms: int, work: Callable[[], Awaitable[None]]) -> None:
+    async def _every(
+        self, period_ms: int, work: Callable[[], Awaitable[None]], hurry: asyncio.Event | None = None
+    ) -> None:
         while True:
+            if hurry is not None:
+                hurry.clear()
             try:
                 await work()
             except StoreUnavailable as error:
                 log.info("store_unavailable", work=getattr(work, "__name__", "?"), error=str(error))
-            await asyncio.sleep(period_ms / 1000)
+            if hurry is None:
+                await asyncio.sleep(period_ms / 1000)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(period_ms / 1000):
+                    await hurry.wait()
 
     async def _come_back(self) -> None:
         """After a loss: a fresh connection, then every unconfirmed record again, in order."""
@@ -213,6 +230,8 @@ class Keeper:
 
     async def beat(self) -> None:
         """Tell everybody that this node lives, and learn who else does."""
+        if self.left:
+            return
         settings = self.settings
         card = NodeCard(
             name=settings.name,
@@ -228,15 +247,29 @@ class Keeper:
         )
         cards = await self.directory.beat(card)
         self.cards = placement.fresh(cards, dead_ms=4 * settings.beat_ms)
+        self.peers.see(self.living())
         mine = next((seen for seen in cards if seen.instance == settings.instance), None)
         if mine is not None and not self._since_ms:
             self._since_ms = mine.beat_ms
 
+    def living(self) -> list[NodeCard]:
+        """Return the cards of live nodes, without instances that are known to have died."""
+        return [card for card in self.cards if card.instance not in self.neighbours.dead]
+
+    def hurry(self) -> None:
+        """Look for free shards now."""
+        self._hurried.set()
+
     async def claim_free(self) -> None:
         """Claim shards that are free and ours to claim; let go of one that another should have."""
-        if self.draining or not self.cards:
+        if self.draining or not self.cards or not self.peers.ready(self.living()):
             return
-        await self.claiming.claim_free()
+        before = len(self.shards)
+        try:
+            await self.claiming.claim_free()
+        finally:
+            if len(self.shards) > before:
+                await self.beat()  # doors find the rooms by it
         await self.handing.let_go()
 
     async def drain(self) -> None:

@@ -41,7 +41,7 @@ class Pipe:
         self.confirmed_digest = digest
         self.confirmed_clock = clock  # the greatest, of records and of renewals
         self.unconfirmed: deque[Commit] = deque(maxlen=limits.UNCONFIRMED_MAX)
-        self.tail: deque[tuple[float, Commit]] = deque()  # bounded in time and bytes by ``_keep``
+        self.tail: deque[tuple[float, Commit]] = deque(maxlen=limits.JOURNAL_RECORDS_MAX)
         self._tail_bytes = 0
         self.in_doubt = False
         self.mending = False  # the store lost something of this shard: it stands still until that is given back
@@ -92,6 +92,8 @@ class Pipe:
         return kept[0].seq - 1, kept[0].previous, kept
 
     def _keep(self, commit: Commit, now_ms: float) -> None:
+        if len(self.tail) == self.tail.maxlen:
+            self._tail_bytes -= _size(self.tail.popleft()[1])
         self.tail.append((now_ms, commit))
         self._tail_bytes += _size(commit)
         while self.tail and (self._tail_bytes > limits.TAIL_BYTES_MAX or now_ms - self.tail[0][0] > limits.TAIL_MS):

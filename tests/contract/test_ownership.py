@@ -132,3 +132,20 @@ async def test_shards_do_not_know_of_each_other(bed: Bed) -> None:
     await ann.found()
     assert (await bob.claim(OTHER)).outcome is ClaimOutcome.MISSING
     assert (await bob.found(OTHER)).outcome is ClaimOutcome.CLAIMED
+
+
+async def test_looking_at_a_shard_changes_nothing(bed: Bed) -> None:
+    ann, bob = await bed.node("ann"), await bed.node("bob")
+    assert await bob.store.look(SHARD) is None
+    await ann.found()
+    await ann.claim()
+    await ann.play(1, 10)
+    before = await bed.head()
+    look = await bob.store.look(SHARD)
+    assert look is not None
+    assert (look.head, look.instance) == (before, ann.instance)
+    assert await bed.head() == before
+    await ann.store.release(SHARD, nonce=ann.nonce)
+    look = await bob.store.look(SHARD)
+    assert look is not None
+    assert look.head.nonce == ""

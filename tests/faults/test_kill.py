@@ -151,9 +151,7 @@ async def killed_after_a_told_reveal(arena: Arena, question: int) -> None:
     await opened(arena, question)
     silent = arena.players[SILENT]
     answer([player for player in arena.players if player is not silent], question)
-    await arena.crowd.until(
-        lambda: any(player.at(question, "reveal") for player in arena.players), lambda: "no reveal is told"
-    )
+    await arena.crowd.until(lambda: silent.at(question, "reveal"), lambda: "no reveal is told")
     arena.owner.kill()
     held = told_is_committed(arena, arena.committed())
     silent.answer(question, 0)

@@ -1,13 +1,14 @@
 """A node without sockets and without time of its own: keeper, shards and rooms over the in-memory store."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from gameserver.adapters.memory import MemoryShardStore
 from gameserver.adapters.memory_directory import MemoryDirectory
 from gameserver.adapters.memory_world import MemoryWorld
+from gameserver.ports import Peers
 from gameserver.shards.faults import RoomFaults
 from gameserver.shards.hub import RoomHub
 from gameserver.shards.keeper import Keeper, KeeperSettings
@@ -152,7 +153,13 @@ class Node:
     """One node over a (possibly shared) in-memory world."""
 
     def __init__(
-        self, folder: Path, *, name: str = "a", world: MemoryWorld | None = None, clocks: ManualClocks | None = None
+        self,
+        folder: Path,
+        *,
+        name: str = "a",
+        world: MemoryWorld | None = None,
+        clocks: ManualClocks | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self.clocks = clocks or ManualClocks()
         self.world = world or MemoryWorld(lambda: int(self.clocks.now * 1000))
@@ -176,6 +183,7 @@ class Node:
             faults=RoomFaults(folder / "faults", self.metrics),
             connections=lambda: 0,
             fault_point=self._fault,
+            peers=peers,
         )
         self.hub = RoomHub(self.keeper, shards=SHARDS)
         self._read: dict[ShardId, str] = {}
@@ -198,6 +206,21 @@ class Node:
         self.keeper.connected()
         await self.keeper.losses.mend()
         await self.settle()
+
+    async def drain(self) -> None:
+        """Hand everything over while the ticks go on."""
+        await self.while_ticking(self.keeper.drain())
+
+    async def while_ticking(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something while the ticks go on."""
+        doing = asyncio.ensure_future(work)
+        for _ in range(200):
+            await self.settle()
+            if doing.done():
+                break
+            await asyncio.sleep(0.005)
+            await self.tick(step_ms=5.0)
+        await asyncio.wait_for(doing, 5)
 
     async def settle(self) -> None:
         """Let answers that are on their way arrive."""

@@ -369,7 +369,7 @@ async def test_a_long_journal_is_checkpointed_and_trimmed(tmp_path: Path, monkey
 
 async def test_two_nodes_share_the_shards_and_a_third_view_agrees(tmp_path: Path) -> None:
     node, ann, _ = await started(tmp_path)
-    await node.keeper.drain()
+    await node.drain()
     assert ann.closed is CloseCode.MOVED
     second = Node(tmp_path, name="b", world=node.world, clocks=node.clocks)
     await second.start()
