@@ -20,6 +20,8 @@ async def change_role(database: Database, username: str, role: str, *, grant: bo
     Raises:
         UnknownUserError, DatabaseUnavailable.
     """
+    if not username.isprintable():  # half characters, which a shell may pass on, are in no name
+        raise UnknownUserError(username)
     async with database.transaction() as connection:
         changed = await users.change_role(connection, username_key(username), role, grant=grant)
         if changed is None:
