@@ -71,7 +71,11 @@ def _part(name: str, panel: str, text: str) -> None:
     app.command(name, rich_help_panel=panel, context_settings=_PASS_ON)(command)
 
 
-_part("node", _RUN, "Run one game node (ARENA_NODE_NAME, ARENA_NODE_LISTEN, REDIS_URL).")
+_part(
+    "node",
+    _RUN,
+    "Run one game node (ARENA_NODE_NAME, ARENA_NODE_LISTEN, REDIS_URL); --drain NAME stops one without loss.",
+)
 _part("api", _RUN, "Run the HTTP API, the web client and the door to the nodes (ARENA_HOST, ARENA_PORT).")
 _part("worker", _RUN, "Run a worker: it records results, prepares content and keeps house.")
 _part("migrate", _LOOK_AFTER, "Bring the database to the newest schema.")

@@ -1,7 +1,8 @@
 """Keeps units running: one that dies is started again with back-off; all stop in order when told to.
 
 One event loop on the main thread, because the kernel ties children to the thread that starts them. A child's end
-is noticed by SIGCHLD, so whoever asks (``on_death``) knows at once: nodes will be told of a dead neighbour that way.
+is noticed by SIGCHLD, so whoever asks (``on_death``) knows at once: nodes are told of a dead neighbour that way
+(deaths.py).
 """
 
 import asyncio
@@ -61,10 +62,14 @@ class Supervisor:
         back_off_s: Sequence[float] = BACK_OFF_SECONDS,
     ) -> None:
         self._say = say
-        self._on_death = on_death
+        self._on_death = list(on_death)
         self._back_off_s = back_off_s
         self._keepers: dict[str, _Keeper] = {}
         self.stopping = False
+
+    def tell_deaths_to(self, told: Callable[[Death], None]) -> None:
+        """Call it for each death from now on."""
+        self._on_death.append(told)
 
     def watch_children(self, loop: asyncio.AbstractEventLoop) -> None:
         """Notice ends of children by SIGCHLD. Call once, on the main thread."""

@@ -116,10 +116,18 @@ def says(event: str) -> Callable[[Program], bool]:
     """Ready when it has logged that event (a JSON line with it under ``event``)."""
 
     def ready(program: Program) -> bool:
-        needle = event.encode()
-        return any(needle in line and _event_of(line) == event for line in program.logged().splitlines())
+        return bool(said(program, event))
 
     return ready
+
+
+def said(program: Program, event: str) -> dict[str, object]:
+    """Return the JSON line with that event that the program has logged in this life; empty when there is none yet."""
+    for line in program.logged().splitlines():
+        if event.encode() in line and _event_of(line) == event:
+            told: dict[str, object] = json.loads(line)
+            return told
+    return {}
 
 
 def _event_of(line: bytes) -> str:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from arena import checks, keys
 from arena.addresses import reachable_urls
 from arena.datafolder import DataFolder, Running
+from arena.deaths import DeathTeller
 from arena.embedded.errors import EmbeddedError
 from arena.embedded.postgres import Postgres
 from arena.embedded.process import Child
@@ -71,11 +72,11 @@ class _Up:
         self._folder = folder
         self._screen = screen
         self._make = make
-        # Nodes will be told of a dead neighbour through ``on_death``.
         self._supervisor = Supervisor(screen.say)
         self._stop = asyncio.Event()
         self._first_asked = 0.0
         self._helpers: list[Child] = []
+        self._teller: DeathTeller | None = None
         self._groups: list[tuple[list[str], float]] = []
 
     async def run(self) -> int:
@@ -115,6 +116,8 @@ class _Up:
         for helper in self._helpers:
             helper.kill()
         await self._supervisor.stop(self._groups)
+        if self._teller is not None:
+            await self._teller.close()
 
     async def _start_and_watch(self) -> None:
         settings, screen = self._settings, self._screen
@@ -140,6 +143,8 @@ class _Up:
                 await self._helper("migrate", python("httpapi.migrate"), MIGRATE_SECONDS, plan)
                 step.done = "The database has the newest schema"
         table = self._make(plan)
+        self._teller = DeathTeller(table.nodes, plan.door_secret)
+        self._supervisor.tell_deaths_to(self._teller.died)
         self._groups = [*table.stopping, *self._groups]
         with screen.step("Starting the game nodes, the API and the worker") as step:
             waits: list[Awaitable[None]] = [self._supervisor.start(table.programs)]

@@ -4,4 +4,4 @@ import sys
 
 from gameserver.node import main
 
-sys.exit(main())
+sys.exit(main(sys.argv[1:]))

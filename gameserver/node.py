@@ -1,5 +1,6 @@
 """A gameserver process, put together: settings in, a running node out (the composition root)."""
 
+import argparse
 import asyncio
 import contextlib
 import gc
@@ -8,8 +9,10 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Sequence
 
 from arena import keys, logs, tokens
+from arena.control import tell
 from arena.openfiles import allow_open_files
 from arena.settings import Settings, SettingsError
 from arena.tasks import end
@@ -31,6 +34,7 @@ from gameserver.shards.metrics import ShardMetrics
 from gameserver.shards.ticker import Ticker
 from protocol.errors import CloseCode
 from protocol.ids import InstanceId
+from protocol.peers import Drain
 from protocol.tickets import TicketClaims
 
 SAFETY_TRIES = 40
@@ -216,12 +220,44 @@ async def _run(settings: Settings) -> None:
     await node.run()
 
 
-def main() -> int:
-    """Run a node from the environment; return the exit code."""
+async def _drain(settings: Settings, name: str) -> int:
+    """Tell the running node of that name to hand everything over, and wait until it has ended; the exit code."""
+    url = settings.require_redis()
+    directory = RedisDirectory(settings.redis_cache_url or url)
+    try:
+        cards = await directory.nodes()
+    except StoreUnavailable as error:
+        raise SettingsError(f"REDIS_URL cannot be reached ({error}): is the server running?") from None
+    finally:
+        await directory.close()
+    card = max((card for card in cards if card.name == name), key=lambda card: card.beat_ms, default=None)
+    if card is None:
+        running = ", ".join(sorted({card.name for card in cards})) or "none"
+        raise SettingsError(f"No node {name} runs here (running: {running}).")
+    if await tell(card.control, settings.door_secret, Drain(), seconds=2 * DRAIN_S, until_end=True):
+        sys.stdout.write(f"{name} has handed everything over.\n")
+        return 0
+    sys.stderr.write(f"{name} at {card.control} did not answer: is ARENA_DOOR_SECRET the one it was started with?\n")
+    return 1
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run a node from the environment, or drain one; return the exit code."""
     import uvloop  # noqa: PLC0415 - not needed by who only imports the composition
 
+    parser = argparse.ArgumentParser(prog="arena node", description="Run one game node, from the environment.")
+    parser.add_argument(
+        "--drain",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="tell the running node NAME (ARENA_NODE_NAME) to hand all its rooms over and stop; wait until it has",
+    )
+    asked = parser.parse_args(arguments)
     try:
         settings = Settings.from_env()
+        if asked.drain is not None:
+            return uvloop.run(_drain(settings, asked.drain or settings.node_name))
         logs.configure(settings.log, process=settings.node_name)
         allow_open_files(settings.sockets + SPARE_FILES)
         uvloop.run(_run(settings))

@@ -36,6 +36,13 @@ class RedisDirectory:
                 await self._client.hdel(keys.NODES, *dead)
         return cards
 
+    async def nodes(self) -> Sequence[NodeCard]:
+        """Return the cards of all nodes seen within a minute."""
+        with reaching("nodes"):
+            stored: Any = await self._client.hgetall(keys.NODES)
+            cards, _ = sort_out({instance.decode(): raw for instance, raw in stored.items()}, await self._now_ms())
+        return cards
+
     async def leave(self, instance: InstanceId) -> None:
         """Take the node's card away."""
         with reaching("leave"):

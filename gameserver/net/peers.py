@@ -6,7 +6,6 @@ that stood ends, the peer's port is tried again at once: refused means that nobo
 """
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -14,7 +13,7 @@ from typing import Final
 from arena import logs, metrics
 from gameserver.ports import Neighbour, NodeCard
 from protocol import peers as wire
-from protocol.door import CONTROL_FRAME_BYTES_MAX, DoorHello
+from protocol.door import CONTROL_FRAME_BYTES_MAX
 from protocol.ids import InstanceId, ShardId
 
 CONNECT_S: Final = 1.0
@@ -261,23 +260,3 @@ async def _read(reader: asyncio.StreamReader) -> wire.Answer:
     if size > CONTROL_FRAME_BYTES_MAX:
         raise ValueError("frame too long")
     return wire.unpack_answer(await reader.readexactly(size))
-
-
-async def tell(control: str, secret: str, message: wire.Asked, *, seconds: float, until_end: bool = False) -> bool:
-    """Tell a node something, as nobody's node; whether it was noted (``until_end``: and its process ended)."""
-    host, _, port = control.rpartition(":")
-    writer: asyncio.StreamWriter | None = None
-    try:
-        async with asyncio.timeout(seconds):
-            reader, writer = await asyncio.open_connection(host, int(port))
-            writer.write(wire.pack(DoorHello("operator", secret)) + wire.pack(message))
-            noted = isinstance(await _read(reader), wire.Noted)
-            if until_end:
-                with contextlib.suppress(EOFError):
-                    await _read(reader)
-            return noted
-    except (OSError, EOFError, TimeoutError, ValueError):
-        return False
-    finally:
-        if writer is not None:
-            writer.transport.abort()

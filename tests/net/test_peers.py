@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from arena.control import tell
 from gameserver.net import peers
 from gameserver.net.gate import GateSettings
 from gameserver.net.peers import PeerLinks
@@ -190,15 +191,15 @@ async def test_without_a_secret_there_are_no_links() -> None:
 
 async def test_a_supervisor_and_an_operator_are_heard() -> None:
     async with one("ann") as ann:
-        assert await peers.tell(ann.control, SECRET, wire.Died("bob"), seconds=2)
+        assert await tell(ann.control, SECRET, wire.Died("bob"), seconds=2)
         assert ann.neighbour.died == ["bob"]
-        assert await peers.tell(ann.control, SECRET, wire.Died("ann"), seconds=2)
+        assert await tell(ann.control, SECRET, wire.Died("ann"), seconds=2)
         assert ann.neighbour.died == ["bob"], "nobody is told of its own death"
-        assert await peers.tell(ann.control, SECRET, wire.Drain(), seconds=2)
+        assert await tell(ann.control, SECRET, wire.Drain(), seconds=2)
         assert ann.neighbour.drains == 1
-        assert not await peers.tell(ann.control, "x" * 43, wire.Drain(), seconds=2)
+        assert not await tell(ann.control, "x" * 43, wire.Drain(), seconds=2)
         assert ann.neighbour.drains == 1
-    assert not await peers.tell("127.0.0.1:9", SECRET, wire.Drain(), seconds=2)
+    assert not await tell("127.0.0.1:9", SECRET, wire.Drain(), seconds=2)
 
 
 @pytest.mark.parametrize(
