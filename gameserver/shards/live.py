@@ -1,7 +1,7 @@
 """A room as its shard runs it: the pure room, its mail, its members and streams."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gameserver.games.mode import Audience
 from gameserver.rooms import inputs
@@ -18,6 +18,10 @@ from protocol.ids import RoomCode, SeatNumber
 
 if TYPE_CHECKING:
     from gameserver.shards.shard import Shard
+
+
+CardSaid: TypeAlias = tuple[RoomCard, int]
+"""What a room's card in the directory says: the room's part, and how many watch."""
 
 
 class Mail:
@@ -53,6 +57,7 @@ class LiveRoom:
         "base_seq",
         "card",
         "card_at",
+        "card_said",
         "card_wanted",
         "chatter",
         "connections_told",
@@ -96,6 +101,7 @@ class LiveRoom:
         self.asked_at: dict[str, float] = {}  # content request id → when last asked
         self.published: set[str] = set()  # match ids whose result this owner has put into a commit
         self.card_at = 0.0
+        self.card_said: CardSaid | None = None  # what was written last
         self.connections_told = (0, 0.0)  # how many, and when that was written (monotonic ms)
         self.card: RoomCard | None = None  # as of the last confirmed tick that made one
         self.card_wanted = True

@@ -96,6 +96,7 @@ class Rewriting:
             live.published.clear()
             live.asked_at.clear()
             live.card_wanted = True
+            live.card_said = None
             live.connections_told = (-1, 0.0)  # what was written of them may be gone, too
             shard.wants_tick(live)
             for member in dict.fromkeys(members):

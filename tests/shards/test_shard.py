@@ -1,19 +1,24 @@
 """A node over the in-memory store: what is committed, what is told, and what survives."""
 
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from gameserver.adapters.memory_directory import MemoryDirectory
 from gameserver.adapters.memory_world import MemoryWorld
+from gameserver.ports import StoreUnavailable
 from gameserver.rooms import inputs
 from gameserver.shards import limits
-from protocol.client import ResyncAsk, SetReady, StartMatch
+from protocol.client import Lock, ResyncAsk, SetReady, StartMatch
 from protocol.errors import CloseCode
 from protocol.ids import shard_of
 from protocol.modes.trivia import TriviaAnswer
 from protocol.server import Ack, Delta, Resync, Welcome
 from protocol.types import WireFormat
 from tests.shards.support import CODE, SHARDS, Client, Node
+from tests.support.eventually import eventually
 
 
 async def started(tmp_path: Path, **settings: object) -> tuple[Node, Client, Client]:
@@ -419,6 +424,83 @@ async def test_acks_of_one_tick_travel_together(tmp_path: Path) -> None:
     await node.tick()
     acks = [message for message in ann.got if isinstance(message, Ack)]
     assert [ack.ids for ack in acks] == [numbers]
+
+
+class _Counted(MemoryDirectory):
+    """A directory that notes each writing of cards, and can be slow."""
+
+    def __init__(self, world: MemoryWorld) -> None:
+        super().__init__(world)
+        self.written: list[dict[str, bytes | None]] = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def put_cards(self, cards: Mapping[str, bytes | None], public: Mapping[str, bool]) -> None:
+        self.written.append(dict(cards))
+        await self.go_on.wait()
+        await super().put_cards(cards, public)
+
+
+async def counted(tmp_path: Path) -> tuple[Node, Client, _Counted]:
+    node, ann, _ = await started(tmp_path)
+    directory = _Counted(node.world)
+    node.keeper.directory = directory
+    await node.tick(21)
+    await node.run_errands()
+    await node.tick(21)
+    await node.run_errands()
+    directory.written.clear()
+    return node, ann, directory
+
+
+async def test_a_card_that_would_say_what_it_says_is_not_written_again(tmp_path: Path) -> None:
+    node, ann, directory = await counted(tmp_path)
+    for ready in (True, False, True):
+        ann.command(SetReady, ready=ready)
+        await node.tick(21)
+        await node.run_errands()
+    assert directory.written == []
+    ann.command(Lock, locked=True)
+    await node.tick(21)
+    await node.run_errands()
+    await node.tick(2)
+    await node.run_errands()
+    (cards,) = directory.written
+    assert b'"locked":true' in (cards[CODE] or b"")
+
+
+async def test_a_card_that_changes_while_it_is_written_is_written_again(tmp_path: Path) -> None:
+    node, ann, directory = await counted(tmp_path)
+    await _lock(node, ann, locked=True)
+    directory.go_on.clear()
+    writing = asyncio.create_task(node.run_errands())
+    await eventually(lambda: directory.written, "the card is being written")
+    await _lock(node, ann, locked=False)
+    directory.go_on.set()
+    await writing
+    await node.run_errands()
+    assert b'"locked":false' in node.world.cards[CODE][0]
+
+
+async def test_a_card_that_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    node, ann, directory = await counted(tmp_path)
+    await _lock(node, ann, locked=True)
+    directory.unavailable = True
+    with pytest.raises(StoreUnavailable):
+        await node.run_errands()
+    directory.unavailable = False
+    await node.run_errands()
+    assert b'"locked":true' in node.world.cards[CODE][0]
+
+
+async def _lock(node: Node, host: Client, *, locked: bool) -> None:
+    """Lock or unlock, and have the card made."""
+    host.command(Lock, locked=locked)
+    live = host.member.live
+    live.card_wanted = True
+    await node.tick(2)
+    assert live.card is not None
+    assert live.card.locked is locked
 
 
 async def test_the_directory_knows_how_many_connections_a_room_has(tmp_path: Path) -> None:
