@@ -9,11 +9,11 @@ import json
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
+from gameserver.files import read_named
 from gameserver.games.log import LogError, read
 from gameserver.games.mode import Rejected
 from gameserver.games.replay import ReplayError, steps
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("usage: python -m gameserver.replay FILE\n")
         return 2
     try:
-        content = Path(arguments[0]).read_bytes()
+        content = read_named(arguments[0])
         journal = read_journal(content)
         if journal is not None:
             replay_journal(journal, sys.stdout)

@@ -15,17 +15,16 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct, ValidationError, convert
 
+from gameserver.files import FILE_BYTES_MAX, read_named
 from gameserver.games import fairness
 from gameserver.games.log import Header, LogError, read
 from gameserver.games.replay import OtherRules, ReplayError, replay
 
 FETCH_S_MAX: Final = 10
-FETCH_BYTES_MAX: Final = 64 * 1024 * 1024
 _HEX: Final = re.compile(r"(?:[0-9a-f]{2})*")
 
 
@@ -157,10 +156,12 @@ def fetch(source: str) -> bytes:
     """Return the JSON from a file or a URL. Raises ``Unreadable``."""
     try:
         if not source.startswith(("http://", "https://")):
-            return Path(source).read_bytes()
+            return read_named(source)
         with urllib.request.urlopen(source, timeout=FETCH_S_MAX) as answer:  # noqa: S310 - http(s) only, checked above
-            body: bytes = answer.read(FETCH_BYTES_MAX)
-            return body
+            body: bytes = answer.read(FILE_BYTES_MAX + 1)
+        if len(body) > FILE_BYTES_MAX:
+            raise Unreadable(f"larger than {FILE_BYTES_MAX >> 20} MiB")
+        return body
     except (OSError, urllib.error.URLError, ValueError) as error:
         raise Unreadable(str(error)) from None
 
