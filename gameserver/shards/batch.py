@@ -107,7 +107,8 @@ class Batch:
         if live.room_code not in self.shard.rooms:
             self.tells.append(tick.tell)
             return
-        if live.deadline is not None and live.deadline <= self.clock and not self._advance(live):
+        due = live.room.next_deadline()  # as of now: what came in may have set one that is due already
+        if due is not None and due <= self.clock and not self._advance(live):
             return
         tick.build(self.clock, crowd_due=crowd_due)
         self._after(live, tick.tell)

@@ -34,6 +34,10 @@ class RoomHub:
             connection.close(CloseCode.MOVED, "", MOVED_AFTER_MS)
             return None
         live = shard.rooms.get(code)
+        if live is None and shard.frozen():
+            # What this node does not know of may have come to be under another owner: nothing final is said.
+            connection.close(CloseCode.MOVED, "", MOVED_AFTER_MS)
+            return None
         if live is None or live.room.closed:
             connection.close(CloseCode.ROOM_NOT_FOUND)
             return None

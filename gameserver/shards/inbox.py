@@ -34,12 +34,18 @@ def take(shard: Shard, entry: InboxEntry) -> bool:
     live = shard.rooms.get(code)
     if isinstance(item, inputs.Create):
         shard.creates.append(mail)
+    elif live is None and _is_coming(shard, code):
+        return False  # its room comes with the next tick: read it again then
     elif live is None:
         shard.bare_inbox.append(mail)
     elif not live.post(mail):
         return False
     shard.inbox_taken.add(message.id)
     return True
+
+
+def _is_coming(shard: Shard, code: RoomCode) -> bool:
+    return any(isinstance(mail.input, inputs.Create) and mail.input.code == code for mail in shard.creates)
 
 
 def _input_of(message: bus.BusMessage) -> tuple[inputs.Input | None, RoomCode]:

@@ -247,6 +247,7 @@ class Keeper:
         )
         cards = await self.directory.beat(card)
         self.cards = placement.fresh(cards, dead_ms=4 * settings.beat_ms)
+        self.neighbours.seen(self.cards)
         self.peers.see(self.living())
         mine = next((seen for seen in cards if seen.instance == settings.instance), None)
         if mine is not None and not self._since_ms:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 DEAD_MAX: Final = 256
 HEAL_MS: Final = 1_000
+BEATS_OF_THE_LIVING: Final = 3
+"""Of one that died there is the last heartbeat, and perhaps one that was on its way."""
+
 log = structlog.get_logger("neighbours")
 
 
@@ -45,7 +48,8 @@ class Neighbours:
 
     def __init__(self, keeper: "Keeper") -> None:
         self._keeper = keeper
-        self.dead: dict[InstanceId, None] = {}  # instances whose process is known to have ended
+        # Instances whose process is known to have ended → the heartbeats seen of them since.
+        self.dead: dict[InstanceId, set[int]] = {}
         self._left_until: dict[ShardId, float] = {}
         self.drain_asked: Callable[[], None] = _nothing
 
@@ -55,7 +59,7 @@ class Neighbours:
         """The process of that instance has ended: its shards are to be stolen, now."""
         if instance in self.dead:
             return
-        self.dead[instance] = None
+        self.dead[instance] = set()
         while len(self.dead) > DEAD_MAX:
             del self.dead[next(iter(self.dead))]
         log.warning("node_died", instance=instance)
@@ -64,6 +68,16 @@ class Neighbours:
     def node_lives(self, instance: InstanceId) -> None:
         """It was spoken to: it had been suspected wrongly."""
         self.dead.pop(instance, None)
+
+    def seen(self, cards: Sequence[NodeCard]) -> None:
+        """Who goes on beating lives: two nodes that suspect each other wrongly would steal from each other for ever."""
+        for card in cards:
+            beats = self.dead.get(InstanceId(card.instance))
+            if beats is not None:
+                beats.add(card.beat_ms)
+                if len(beats) >= BEATS_OF_THE_LIVING:
+                    log.warning("node_lives", instance=card.instance)
+                    self.node_lives(InstanceId(card.instance))
 
     def shards_freed(self, shards: Sequence[ShardId]) -> None:
         """Another node has just released these: whoever ranks first takes them now."""

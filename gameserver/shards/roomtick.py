@@ -148,8 +148,9 @@ class RoomTick:
 
     def _build_streams(self, clock: int, shared: bool, wanted: set[Audience]) -> None:
         live = self.live
-        for audience in wanted:
-            live.stream(audience)
+        for audience in Audience:  # a set has no order of its own
+            if audience in wanted:
+                live.stream(audience)
         # A tick without a record of its own tells the last one's clock: a later one would be in no commit (law 1).
         told = clock if self.batch.dirty else live.shard.recorded_clock
         for audience, stream in live.streams.items():

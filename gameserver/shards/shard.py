@@ -268,7 +268,7 @@ class Shard:
             return
         for live in self.rooms.values():
             if live.room.running_match is not None:
-                live.post(Mail(inputs.Regroup(), self.clock.now))
+                live.post(Mail(inputs.Regroup(), self.stamp()))  # behind what came in meanwhile
 
     def _flush_reactions(self) -> None:
         rooms, self._flushing = self._flushing, {}
@@ -358,13 +358,14 @@ class Shard:
     def drop(self, code: CloseCode, reason: str = "", after_ms: int = 0) -> None:
         """Stop owning: close every member, tell nothing more."""
         self.dropped = True
+        members = [member for _, tells in self._tells for tell in tells for member in tell.concerned()]
         self._tells.clear()
         self.metrics.rooms.dec(len(self.rooms))
         for live in self.rooms.values():
-            members = [*live.seats.values(), *live.watchers, *live.wanted_views]
+            members += [*live.seats.values(), *live.watchers, *live.wanted_views]
             members += [mail.member for mail in live.mail if mail.member is not None]
-            for member in dict.fromkeys(members):
-                member.close(code, reason, after_ms)
+        for member in dict.fromkeys(members):
+            member.close(code, reason, after_ms)
         self.rooms = {}
 
     # ---- checkpoints (COMMIT.md §8) -----------------------------------------------------------------

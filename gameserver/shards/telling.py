@@ -46,6 +46,10 @@ class Tell:
     def __bool__(self) -> bool:
         return bool(self.steps or self.before or self.after or self.first_views or self.closes or self.card is not None)
 
+    def concerned(self) -> list[RoomMember]:
+        """Return whom it would have welcomed or closed: who was superseded or removed is on no list any more."""
+        return [*(first.member for first in self.first_views), *(member for member, _, _ in self.closes)]
+
     def deliver(self) -> None:
         """Tell it: the commit this waited for is confirmed, and the node is not frozen."""
         before, after = self.before, self.after
