@@ -1,10 +1,11 @@
 # make run     plays: sets everything up, then runs it on http://localhost:8000 (ARGS="--port 9000" passes options on)
 # make test    tests everything
 # make check   lints, types, formats, architecture; under a minute
+# make sim     plays seeds of simulated clusters: make sim SEED=1 N=1000 (LOSSES=1: the store loses things; TRACE=1: one seed, all of it)
 # make lock    pins the Python packages anew; make clean removes what was set up (not the data in .arena)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check check-python check-web lock format clean need-node
+.PHONY: help run test sim check check-python check-web lock format clean need-node
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -23,7 +24,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
 
 help:
-	@sed -n 's/^# //p' Makefile | head -5
+	@sed -n 's/^# //p' Makefile | head -6
 
 run: $(VENV)/run.stamp
 	@exec $(PY) -m arena up $(ARGS)
@@ -33,6 +34,12 @@ test: $(VENV)/dev.stamp $(MODULES)
 	@cd $(WEB) && npm test
 	@$(PY) -m pytest -n auto --maxprocesses=8 --dist=worksteal $(ALONE:%=--ignore=%) $(PYTEST_ARGS)
 	@$(PY) -m pytest $(ALONE)
+
+SEED ?= 1
+N ?= 100
+
+sim: $(VENV)/dev.stamp
+	@$(PY) -m tests.sim --seed $(SEED) --count $(N) $(if $(LOSSES),--losses) $(if $(TRACE),--trace)
 
 check: $(VENV)/dev.stamp $(MODULES)
 	@$(MAKE) $(SIDE_BY_SIDE) check-python check-web
