@@ -3,13 +3,13 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Mapping
 from typing import Final
 
 import asyncpg
 import redis.asyncio
 import redis.exceptions
 
+from arena import redis_masters, redis_safety
 from arena.values import SettingsError, without_password
 
 CONNECT_SECONDS: Final = 5
@@ -68,28 +68,42 @@ async def check_database(url: str) -> str:
     return f"{version.major}.{version.minor}"
 
 
-async def check_redis(url: str, *, allow_unsafe: bool = False) -> tuple[str, list[str]]:
-    """Connect to Redis and return (its version, what in its settings would void the promise: COMMIT.md §9).
+async def check_redis(url: str, *, allow_unsafe: bool = False, replicas: int = 0) -> tuple[str, list[str]]:
+    """Connect to Redis (to each master of a cluster) and return (its version, what voids the promise: COMMIT.md §9).
+
+    ``replicas`` as in ``ARENA_COMMIT_REPLICAS``.
 
     Raises:
         SettingsError: it cannot be reached, refuses us, is too old, or may lose what it confirmed (unless allowed).
     """
     where = without_password(url)
     advice = "check REDIS_URL, or unset it and `arena up` runs its own Valkey."
-    client = redis.asyncio.Redis.from_url(
-        url, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS, decode_responses=True
-    )
+    clients: list[redis.asyncio.Redis] = []
+    unsafe: list[str] = []
+    version = "0"
     try:
-        version = str((await client.info("server"))["redis_version"])
-        unsafe = _unsafe(await client.config_get("maxmemory-policy", "appendonly"))
+        clients = await redis_masters.connect_masters(
+            url, socket_timeout=CONNECT_SECONDS, socket_connect_timeout=CONNECT_SECONDS, decode_responses=True
+        )
+        for client in clients:
+            version = str((await client.info("server"))["redis_version"])
+            found = await redis_safety.find_faults(client, replicas=replicas)
+            unsafe += [fault for fault in found if fault not in unsafe]
+            following = await redis_safety.count_replicas(client) if replicas else 0
+            if following < replicas:
+                raise SettingsError(
+                    f"Redis at {where} has {following} replicas past their first copy, ARENA_COMMIT_REPLICAS asks for "
+                    f"{replicas}: start them and wait, or lower it."
+                )
     except redis.exceptions.AuthenticationError as error:
         raise SettingsError(f"Redis at {where} refuses the password ({_reason(error)}): {advice}") from None
-    except redis.exceptions.ResponseError:
-        unsafe = ["its settings cannot be read (CONFIG GET is not allowed)"]
+    except redis.exceptions.ResponseError as error:
+        unsafe = [f"its settings cannot be read ({_reason(error)})"]
     except (redis.exceptions.RedisError, OSError, ValueError) as error:
         raise SettingsError(f"Redis at {where} cannot be reached ({_reason(error)}): {advice}") from None
     finally:
-        await client.aclose()
+        for client in clients:
+            await client.aclose()
     if int(version.partition(".")[0]) < 7:
         raise SettingsError(f"Redis at {where} is version {version}; 7.0 or newer is needed: {advice}")
     if unsafe and not allow_unsafe:
@@ -98,16 +112,6 @@ async def check_redis(url: str, *, allow_unsafe: bool = False) -> tuple[str, lis
             "Change that with CONFIG SET, or set ARENA_UNSAFE_REDIS=1 to play anyway."
         )
     return version, unsafe
-
-
-def _unsafe(settings: Mapping[str | None, str | None]) -> list[str]:
-    faults = []
-    policy = settings.get("maxmemory-policy", "unknown")
-    if policy != "noeviction":
-        faults.append(f"maxmemory-policy is {policy}, it must be noeviction")
-    if settings.get("appendonly") != "yes":
-        faults.append("appendonly is off, it must be yes")
-    return faults
 
 
 def _reason(error: BaseException) -> str:

@@ -138,7 +138,11 @@ def _redis(settings: Settings) -> Finding:
     what = "Redis"
     try:
         if settings.redis_url:
-            version, unsafe = asyncio.run(checks.check_redis(settings.redis_url, allow_unsafe=settings.unsafe_redis))
+            version, unsafe = asyncio.run(
+                checks.check_redis(
+                    settings.redis_url, allow_unsafe=settings.unsafe_redis, replicas=settings.commit_replicas
+                )
+            )
             found = f"{version} at {without_password(settings.redis_url)}"
             return Finding(what, found, f"running games may be lost: {'; '.join(unsafe)}" if unsafe else "")
         binary = find_valkey()

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-from arena import values
+from arena import redis_address, values
 from arena.values import Network, SettingsError
 
 __all__ = ["VARIABLES", "Settings", "SettingsError", "unknown_variables"]
@@ -22,6 +22,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database_url: str = ""
     redis_url: str = ""
     redis_cache_url: str = ""
+    commit_replicas: int = 0
     data: Path = Path(".arena")
     host: str = "0.0.0.0"  # noqa: S104 - phones in the room must reach it
     port: int = 8000
@@ -63,6 +64,11 @@ class Settings(Struct, frozen=True, kw_only=True):
                     told[field] = variable.read(text)
                 except ValueError as error:
                     raise SettingsError(f"{variable.name} {error}.") from None
+        if redis_address.is_cluster(told.get("redis_url", "")) and "redis_cache_url" not in told:
+            raise SettingsError(
+                "REDIS_CACHE_URL is not set, and REDIS_URL is a cluster, which holds the shards only: name a server of "
+                "its own (redis://, unix:// or sentinel://) for everything else."
+            )
         told.setdefault("redis_cache_url", told.get("redis_url", ""))
         if "found_grace_ms" not in told:
             told["found_grace_ms"] = max(2 * told.get("lease_ms", _LEASE_MS), 3_000)
@@ -112,8 +118,17 @@ class Variable(NamedTuple):
 
 VARIABLES: Final[dict[str, Variable]] = {
     "database_url": Variable("DATABASE_URL", values.database_url, "PostgreSQL; unset: `arena up` runs its own"),
-    "redis_url": Variable("REDIS_URL", values.redis_url, "Redis or Valkey; unset: `arena up` runs its own"),
-    "redis_cache_url": Variable("REDIS_CACHE_URL", values.redis_url, "everything but the shards; default REDIS_URL"),
+    "redis_url": Variable(
+        "REDIS_URL",
+        values.redis_url,
+        "Redis or Valkey: redis://, sentinel:// or cluster://; unset: `arena up` runs its own",
+    ),
+    "redis_cache_url": Variable(
+        "REDIS_CACHE_URL", values.redis_cache_url, "everything but the shards; default REDIS_URL, needed for a cluster"
+    ),
+    "commit_replicas": Variable(
+        "ARENA_COMMIT_REPLICAS", values.number("replicas", 0, 5), "nothing is told before so many replicas have it"
+    ),
     "data": Variable("ARENA_DATA", values.path, "folder of keys and embedded servers"),
     "host": Variable("ARENA_HOST", values.host, "address of the public port"),
     "port": Variable("ARENA_PORT", values.number("TCP port", 1, 65_535), "the public port"),

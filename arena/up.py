@@ -173,7 +173,9 @@ class _Up:
                 step.done = f"PostgreSQL {version} at {without_password(settings.database_url)}"
         if settings.redis_url:
             with screen.step("Connecting to Redis") as step:
-                version, unsafe = await checks.check_redis(settings.redis_url, allow_unsafe=settings.unsafe_redis)
+                version, unsafe = await checks.check_redis(
+                    settings.redis_url, allow_unsafe=settings.unsafe_redis, replicas=settings.commit_replicas
+                )
                 step.done = f"Redis {version} at {without_password(settings.redis_url)}"
             for line in unsafe:
                 screen.say(f"Warning: running games may be lost: {line}.")

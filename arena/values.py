@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from arena import redis_address
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SECRET_CHARACTERS_MIN: Final = 32
@@ -148,13 +150,15 @@ def database_url(text: str) -> str:
 
 
 def redis_url(text: str) -> str:
-    """Read Redis's URL."""
-    parts = _split(text)
-    reached = parts is not None and (
-        (parts.scheme in ("redis", "rediss") and parts.hostname) or (parts.scheme == "unix" and parts.path)
-    )
-    if not reached:
-        raise ValueError("must be a URL such as redis://:password@host:6379/0, rediss://… or unix:///path")
+    """Read Redis's URL: one server, sentinels, or a cluster (``arena.redis_address``)."""
+    redis_address.parse(text)
+    return text
+
+
+def redis_cache_url(text: str) -> str:
+    """Read the URL of the Redis that holds everything but the shards."""
+    if redis_address.parse(text).kind == "cluster":
+        raise ValueError("cannot be a cluster: it is one server (redis://, unix://) or behind sentinels (sentinel://)")
     return text
 
 
@@ -198,8 +202,9 @@ def shown(text: str) -> str:
 
 def without_password(url: str) -> str:
     """Return a URL that may be shown: user, password and query are left out."""
-    parts = _split(url)
-    if parts is None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
         return "(not a URL)"
     where = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{where}{parts.path}"

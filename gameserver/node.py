@@ -53,7 +53,7 @@ class Node:
         self._fault = fault
         self._clocks = MachineClocks()
         self._metrics = ShardMetrics()
-        self._store = RedisShardStore(url, fault=fault)
+        self._store = RedisShardStore(url, replicas=settings.commit_replicas, fault=fault)
         self._directory = RedisDirectory(settings.redis_cache_url or url)
         self._verify_keys = keys.verify_keys(settings)
         self._listener: Listener | None = None

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
+from arena import redis_masters
+from arena.redis_address import Place, RedisAddress
 from gameserver.ports import StoreUnavailable
 
 ANSWER_S: Final = 2.0
@@ -26,16 +28,24 @@ PASSING: Final = frozenset((
 
 
 def client(url: str, *, blocking: bool = False) -> Redis:
-    """Return a client of its own pool; connects when first used."""
-    return Redis.from_url(
-        url,
-        protocol=2,
-        retry=Retry(NoBackoff(), 0),
-        socket_timeout=None if blocking else ANSWER_S,
-        socket_connect_timeout=CONNECT_S,
-        health_check_interval=0,
-        max_connections=4 if blocking else 64,
-    )
+    """Return a client of its own pool; connects when first used. Raises ``ValueError`` for a cluster's URL."""
+    return redis_masters.connect(url, **_options(blocking=blocking))
+
+
+def client_of(address: RedisAddress, place: Place) -> Redis:
+    """Return a client of one master of a cluster."""
+    return redis_masters.connect_place(address, place, **_options(blocking=False))
+
+
+def _options(*, blocking: bool) -> dict[str, Any]:
+    return {
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": None if blocking else ANSWER_S,
+        "socket_connect_timeout": CONNECT_S,
+        "health_check_interval": 0,
+        "max_connections": 4 if blocking else 64,
+    }
 
 
 @contextmanager

@@ -99,16 +99,15 @@ class CommitLink(asyncio.Protocol):
                     self.fail(str(raw).partition(" ")[0])
                     return
                 request = self._waiting.popleft()
-                if isinstance(request, Wait):
-                    self._received += 1
-                    request.answered(int(raw))
-                    continue
-                reply = read_reply(request, raw)
+                reply = int(raw) if isinstance(request, Wait) else read_reply(request, raw)
             except (hiredis.ProtocolError, ValueError, TypeError, IndexError):
                 self.fail("not understood")
                 return
             self._received += 1
-            self._answered(request, reply)
+            if isinstance(request, Wait):
+                request.answered(cast(int, reply))
+            else:
+                self._answered(request, cast(CommitReply, reply))
 
     def connection_lost(self, error: Exception | None) -> None:
         """The peer or the kernel closed it."""

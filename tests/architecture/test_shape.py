@@ -21,6 +21,7 @@ LONGER: dict[str, str] = {}
 BOUNDED_ELSEWHERE = {
     "gameserver.shards.shard": "what is told waits for at most four unconfirmed records",
     "gameserver.adapters.redis_link": "answers to at most four unconfirmed records and a renewal of each shard",
+    "gameserver.adapters.redis_lane": "the same requests, until replicas have them; at most two writes",
     "gameserver.adapters.memory": "answers to what the shell sent: the same bound",
     "httpapi.worker.choose": "questions of one query, which has a LIMIT",
     "clients.python.orders": "at most 16 commands are unanswered; the seventeenth is refused to the caller",

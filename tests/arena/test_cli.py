@@ -138,6 +138,6 @@ def test_the_doctor_warns_of_a_redis_that_forgets(tmp_path: Path, valkey: object
         finally:
             client.config_set("maxmemory-policy", "noeviction")
     assert found["Redis"].fatal
-    assert "must be noeviction" in found["Redis"].advice
+    assert "set it to noeviction" in found["Redis"].advice
     assert not allowed["Redis"].fatal
     assert "may be lost" in allowed["Redis"].advice

@@ -23,6 +23,9 @@ GOOD: list[tuple[str, str, str, Any]] = [
     ("DATABASE_URL", "postgres:///arena?host=/run/pg", "database_url", "postgres:///arena?host=/run/pg"),
     ("REDIS_URL", "rediss://:p@h:6380/1", "redis_url", "rediss://:p@h:6380/1"),
     ("REDIS_URL", "unix://:p@/run/s.sock?db=0", "redis_url", "unix://:p@/run/s.sock?db=0"),
+    ("REDIS_URL", "sentinel://:p@a:1,[::1],c/games?db=2", "redis_url", "sentinel://:p@a:1,[::1],c/games?db=2"),
+    ("REDIS_CACHE_URL", "sentinel://a,b/games", "redis_cache_url", "sentinel://a,b/games"),
+    ("ARENA_COMMIT_REPLICAS", "1", "commit_replicas", 1),
     ("ARENA_DATA", "~/arena", "data", Path("~/arena").expanduser()),
     ("ARENA_HOST", "127.0.0.1", "host", "127.0.0.1"),
     ("ARENA_HOST", "::", "host", "::"),
@@ -59,7 +62,18 @@ BAD: list[tuple[str, str]] = [
     ("REDIS_URL", "h:6379"),
     ("REDIS_URL", "redis://"),
     ("REDIS_URL", "unix://"),
+    ("REDIS_URL", "sentinel://a,b"),
+    ("REDIS_URL", "sentinel://a,,b/games"),
+    ("REDIS_URL", "sentinel://a:x/games"),
+    ("REDIS_URL", "sentinel://a/games?db=one"),
+    ("REDIS_URL", "sentinel://a/games?database=1"),
+    ("REDIS_URL", "cluster://"),
+    ("REDIS_URL", "cluster://a:6379/3"),
+    ("REDIS_URL", "cluster://" + ",".join("a" * 33)),
     ("REDIS_CACHE_URL", "memcached://h"),
+    ("REDIS_CACHE_URL", "cluster://a"),
+    ("ARENA_COMMIT_REPLICAS", "6"),
+    ("ARENA_COMMIT_REPLICAS", "-1"),
     ("ARENA_DATA", "a\0b"),
     ("ARENA_HOST", "two words"),
     ("ARENA_HOST", "1.2.3"),
@@ -155,6 +169,9 @@ def test_the_founding_grace_follows_the_lease() -> None:
 
 def test_the_cache_is_the_redis_of_the_shards_unless_told() -> None:
     assert Settings.from_env({"REDIS_URL": "redis://a"}).redis_cache_url == "redis://a"
+    with pytest.raises(SettingsError, match=r"^REDIS_CACHE_URL is not set, and REDIS_URL is a cluster"):
+        Settings.from_env({"REDIS_URL": "cluster://a"})
+    assert Settings.from_env({"REDIS_URL": "cluster://a", "REDIS_CACHE_URL": "redis://b"}).redis_url == "cluster://a"
     both = Settings.from_env({"REDIS_URL": "redis://a", "REDIS_CACHE_URL": "redis://b"})
     assert both.redis_cache_url == "redis://b"
 

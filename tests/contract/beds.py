@@ -22,6 +22,7 @@ from gameserver.ports import (
     Head,
     Renewal,
     ShardStore,
+    StoreUnavailable,
 )
 from protocol import keys
 from protocol.ids import InstanceId, Nonce, RoomCode, ShardId
@@ -32,6 +33,7 @@ OTHER = ShardId(4)
 GENESIS = "g1"
 LEASE = 60_000
 WAIT_S = 5
+INSIST_S = 20
 
 
 def digest_of(seq: int, tag: str = "") -> bytes:
@@ -128,6 +130,21 @@ class Node:
         self.store.send(requests, lease_ms=LEASE)
         await self.sink.until(lambda: len(self.sink.told) >= before + len(requests))
         return [reply for _, reply in self.sink.told[before:]]
+
+    async def insist(self, *requests: Commit | Renewal) -> list[CommitReply]:
+        """Send them as the shell does: after each loss on fresh connections, what is unanswered, from the first."""
+        told, before = self.sink.told, len(self.sink.told)
+        async with asyncio.timeout(INSIST_S):
+            while len(told) < before + len(requests):
+                lost = self.sink.lost
+                try:
+                    await self.store.reconnect()
+                    self.store.send(requests[len(told) - before :], lease_ms=LEASE)
+                except StoreUnavailable:
+                    await asyncio.sleep(0.02)  # as the shell waits: for a server, which nobody can be told of
+                    continue
+                await self.sink.until(lambda lost=lost: self.sink.lost > lost or len(told) >= before + len(requests))  # type: ignore[misc]  # mypy knows no defaults of lambdas
+        return [reply for _, reply in told[before:]]
 
     async def play(self, first: int, last: int) -> None:
         """Commit these seqs; each must be OK."""

@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 from arena.embedded.valkey import Valkey
 from gameserver.adapters.redis_client import client
 from gameserver.adapters.redis_directory import RedisDirectory
-from gameserver.adapters.redis_link import DEADLINE_S, Endpoint
+from gameserver.adapters.redis_endpoint import Endpoint
+from gameserver.adapters.redis_link import DEADLINE_S
 from gameserver.adapters.redis_store import RedisShardStore
 from gameserver.ports import CommitOutcome, StoreUnavailable
 from tests.contract.beds import LEASE, SHARD, Node, RedisBed

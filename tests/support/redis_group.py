@@ -1,0 +1,141 @@
+"""Several Redis-protocol servers at once: a master with replicas, sentinels over them, a small cluster."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+
+from arena.embedded.binaries import find_valkey
+from arena.embedded.process import Child
+from tests.support.ports import free_port
+from tests.support.services import short_folder
+
+PASSWORD: Final = "pa:ss@word"
+URL_PASSWORD: Final = "pa%3Ass%40word"
+HOST: Final = "127.0.0.1"
+SERVICE: Final = "the-master"
+READY_S: Final = 20.0
+NODE_TIMEOUT_MS: Final = 1_000
+
+
+def wait_until(met: Callable[[], object], what: str, seconds: float = READY_S) -> None:
+    """Look every 20 ms; errors of a server that is not there yet mean "not yet"."""
+    until = time.monotonic() + seconds
+    last: object = None
+    while time.monotonic() < until:
+        try:
+            last = met()
+        except (redis.RedisError, OSError) as error:
+            last = error
+        else:
+            if last:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"{what}: not within {seconds} s ({last!r})")
+
+
+class Server:
+    """One server on a loopback port, with a password."""
+
+    def __init__(self, folder: Path, *settings: str, mode: Sequence[str] = ()) -> None:
+        self.port = free_port()
+        self.place = f"{HOST}:{self.port}"
+        home = folder / str(self.port)
+        home.mkdir()
+        config = home / "server.conf"
+        lines = (f"port {self.port}", f"bind {HOST}", f"dir {home}", "daemonize no", "protected-mode no", *settings)
+        config.write_text("\n".join(lines) + "\n")
+        program = find_valkey().program.resolve()
+        self.child = Child(
+            f"server {self.port}",
+            [program, config, *mode],
+            death_signal=signal.SIGKILL,
+            folder=home,
+            log=home / "log",
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.child.start()
+        wait_until(lambda: self.ask("PING"), f"the server on {self.place}")
+
+    def ask(self, *command: Any) -> Any:
+        """Send one command on a connection of its own."""
+        with self.client() as client:
+            return client.execute_command(*command)
+
+    def client(self) -> "redis.Redis":
+        """Return a client for the test's own questions."""
+        return redis.Redis(
+            host=HOST, port=self.port, password=PASSWORD, protocol=2, socket_timeout=2, socket_connect_timeout=2
+        )
+
+    def stand(self) -> None:
+        """Stop the process without ending it (SIGSTOP)."""
+        os.kill(self.child.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it run again."""
+        os.kill(self.child.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.child.running:
+            self.child.kill()
+        self.child.wait(READY_S)
+
+
+class DataServer(Server):
+    """A server that keeps data as production's do."""
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        super().__init__(
+            folder,
+            f"requirepass {PASSWORD}",
+            f"masterauth {PASSWORD}",
+            "appendonly yes",
+            "appendfsync everysec",
+            'save ""',
+            "maxmemory-policy noeviction",
+            "repl-diskless-sync yes",
+            "repl-diskless-sync-delay 0",
+            "repl-diskless-load swapdb",
+            "repl-ping-replica-period 1",
+            *settings,
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, as ``REDIS_URL``."""
+        return f"redis://:{URL_PASSWORD}@{self.place}/0"
+
+    def follow(self, master: "DataServer") -> None:
+        """Become its replica, and wait for the first copy."""
+        self.ask("REPLICAOF", HOST, master.port)
+        wait_until(lambda: self.ask("ROLE")[3] == b"connected", f"{self.place} follows {master.place}")
+        wait_until(lambda: master.ask("WAIT", 1, 100) >= 1, "the replica acknowledges")
+
+
+@contextmanager
+def running(servers: Sequence[Server]) -> Iterator[None]:
+    """Start them; kill them afterwards, whatever happened."""
+    with ExitStack() as stack:
+        for server in servers:
+            stack.callback(server.kill)
+            server.start()
+        yield
+
+
+@contextmanager
+def replicated() -> Iterator[tuple[DataServer, DataServer]]:
+    """Give a master and its replica."""
+    with short_folder() as folder:
+        master, replica = DataServer(folder), DataServer(folder)
+        with running([master, replica]):
+            replica.follow(master)
+            yield master, replica
