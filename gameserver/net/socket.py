@@ -56,7 +56,12 @@ class Socket(Handshake):
         """Send whole frames in order. Never blocks, never raises; a reader too slow is closed."""
         if self._clear:
             self._edge.counters.frames_out += 1
-            self._transport.write(frames)
+            try:
+                taken = self._kernel(frames)
+            except OSError:
+                taken = 0  # as in _put, which is not called here: this is the hottest line there is
+            if taken != len(frames):
+                self._transport.write(frames[taken:])
         elif self._paused and self._is_open():
             if self.unsent() + len(frames) > self._edge.limits.outbox_bytes:
                 self._drop_outbox()
@@ -87,6 +92,7 @@ class Socket(Handshake):
         """Begin to wait for the upgrade request."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=0)
+        self._open_direct()
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if peer else ""
         self._edge.sockets.add(self)
@@ -113,6 +119,7 @@ class Socket(Handshake):
         del exc  # a reset and an end of file mean the same here
         edge = self._edge
         self._clear = False
+        self._close_direct()
         self._whole = NONE_WHOLE
         self._phase = next_phase(self._phase, Step.LOST)
         self._drop_outbox()
@@ -221,7 +228,7 @@ class Socket(Handshake):
         if not self._clear:
             return False
         self._nonce, self._pinged_at = nonce, self._now()
-        self._transport.write(_PING + nonce)
+        self._put(_PING + nonce)
         return True
 
     def awaits(self, nonce: bytes) -> bool:

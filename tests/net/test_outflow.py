@@ -1,6 +1,8 @@
 """Frames out: at once, in order, bounded; the end after what is queued; the room told once."""
 
 import asyncio
+import os
+import socket
 
 import pytest
 from hypothesis import given, settings
@@ -8,12 +10,13 @@ from hypothesis import strategies as st
 
 from gameserver.net.limits import EdgeLimits
 from gameserver.net.phases import Phase
+from gameserver.net.socket import Socket
 from protocol import frames
 from protocol.client import ClockAsk
 from protocol.codec import decode_server
 from protocol.errors import CloseCode
 from protocol.server import Farewell
-from tests.net.bed import Bench, close_code, close_frame, frame, message, node, parse_frames
+from tests.net.bed import Bench, close_code, close_frame, eventually, frame, message, node, parse_frames
 
 SHORT = EdgeLimits(outbox_bytes=1000)
 
@@ -231,6 +234,52 @@ async def test_a_real_slow_reader_does_not_disturb_the_others() -> None:
         assert good_member.gone_count == 0
         slow.writer.transport.resume_reading()
         assert await slow.close_code() == CloseCode.SLOW_READER
+
+
+async def test_frames_for_a_connection_that_is_gone_reach_nobody_who_has_its_descriptor_now() -> None:
+    async with node() as running:
+        client, member = await running.join()
+        connection = member.connection
+        assert isinstance(connection, Socket)
+        number = connection._transport.get_extra_info("socket").fileno()
+        client.writer.transport.abort()
+        await running.hub.until(lambda: member.gone_count == 1)
+        await eventually(lambda: not _is_open(number))
+        heirs = [socket.socketpair() for _ in range(50)]
+        try:
+            assert any(number in (ours.fileno(), theirs.fileno()) for ours, theirs in heirs)
+            connection.send(frames.binary(b"late"))
+            connection.ping(b"nonce678")
+            for end in (end for pair in heirs for end in pair):
+                end.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    end.recv(1)
+        finally:
+            for ours, theirs in heirs:
+                ours.close()
+                theirs.close()
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+async def test_a_write_that_the_kernel_refuses_ends_the_connection_once() -> None:
+    async with node() as running:
+        client, member = await running.join()
+        connection = member.connection
+        assert isinstance(connection, Socket)
+        client.writer.transport.abort()
+        for _ in range(10_000):
+            connection.send(frames.binary(b"x"))  # some of these meet the reset before the loop reads of it
+            if member.gone_count:
+                break
+            await asyncio.sleep(0)
+        await running.hub.until(lambda: member.gone_count == 1)
 
 
 async def test_many_clients_at_once() -> None:
