@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import hiredis
 
-from arena.redis_address import Place, RedisAddress
+from arena.redis_address import Place, RedisAddress, shown
+from arena.tasks import end
 
 ASK_S: Final = 0.5
 """How long one server may take, connecting included: another one is asked then."""
@@ -76,24 +77,48 @@ def in_any_order(places: Sequence[Place]) -> list[Place]:
 
 
 async def find_master(address: RedisAddress) -> Place:
-    """Ask the sentinels where the master is; the first that knows is believed, its word is checked at the connection.
+    """Ask the sentinels where the master is: of what a majority of them says, the newest configuration.
+
+    A fail-over needs a majority, so one of any majority knows of it. With fewer in reach there can be no new one.
 
     Raises:
         NobodyKnowsError: none could be reached, or none knows a master of that name.
     """
+    asked = {asyncio.create_task(_configuration(address, place), name="ask-sentinel") for place in address.places}
+    told: list[tuple[int, Place]] = []
+    reasons: list[str] = []
+    left = asked
+    try:
+        while left and len(told) <= len(asked) // 2:
+            done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                answer = one.result()
+                if isinstance(answer, str):
+                    reasons.append(answer)
+                else:
+                    told.append(answer)
+    finally:
+        await end(left)
+    if not told:
+        raise NobodyKnowsError(f"no sentinel names a master ({'; '.join(reasons)})")
+    return max(told)[1]
+
+
+async def _configuration(address: RedisAddress, sentinel: Place) -> tuple[int, Place] | str:
+    """Return the epoch of the configuration this sentinel knows, and the master; or why it tells none."""
     who = auth(address.sentinel_username, address.sentinel_password)
-    reasons = []
-    for place in in_any_order(address.places):
-        try:
-            answer = (await ask(place, *who, ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.service)))[-1]
-        except OSError as error:
-            reasons.append(f"{place[0]}:{place[1]}: {error}")
-            continue
-        if isinstance(answer, list) and len(answer) == 2:
-            return answer[0].decode(), int(answer[1])
-        said = answer if isinstance(answer, Exception) else f"knows no master {address.service!r}"
-        reasons.append(f"{place[0]}:{place[1]}: {said}")
-    raise NobodyKnowsError(f"no sentinel names a master ({'; '.join(reasons)})")
+    where = shown([sentinel])
+    try:
+        answer = (await ask(sentinel, *who, ("SENTINEL", "MASTER", address.service)))[-1]
+    except OSError as error:
+        return f"{where}: {error}"
+    if not isinstance(answer, list):
+        return f"{where}: {answer}"
+    try:
+        told = dict(zip(answer[::2], answer[1::2], strict=True))
+        return int(told[b"config-epoch"]), (told[b"ip"].decode(), int(told[b"port"]))
+    except (KeyError, ValueError):
+        return f"{where}: an answer that no sentinel gives"
 
 
 SlotRange = tuple[int, int, Place]
@@ -113,12 +138,12 @@ async def read_slots(address: RedisAddress, also: Sequence[Place] = ()) -> list[
         try:
             answer = (await ask(place, *who, ("CLUSTER", "SLOTS")))[-1]
         except OSError as error:
-            reasons.append(f"{place[0]}:{place[1]}: {error}")
+            reasons.append(f"{shown([place])}: {error}")
             continue
         if isinstance(answer, list) and answer:
             return [_range(one, place) for one in answer]
         said = answer if isinstance(answer, Exception) else "it serves no slots"
-        reasons.append(f"{place[0]}:{place[1]}: {said}")
+        reasons.append(f"{shown([place])}: {said}")
     raise NobodyKnowsError(f"no node tells the slots ({'; '.join(reasons)})")
 
 

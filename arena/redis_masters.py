@@ -55,9 +55,10 @@ def connect(url: str, *, pool_class: Any = ConnectionPool, **options: Any) -> Re
 
 
 def connect_place(address: RedisAddress, place: Place, *, pool_class: Any = ConnectionPool, **options: Any) -> Redis:
-    """Return a client of one master of a cluster."""
-    told = {"host": place[0], "port": place[1], "username": address.username or None}
-    return _client(pool_class, {**told, "password": address.password or None, **options})
+    """Return a client of one master that sentinels or a cluster named."""
+    told = {"host": place[0], "port": place[1], "db": address.database}
+    who = {"username": address.username or None, "password": address.password or None}
+    return _client(pool_class, {**told, **who, **options})
 
 
 async def connect_masters(url: str, **options: Any) -> list[Redis]:

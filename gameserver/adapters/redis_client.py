@@ -32,9 +32,9 @@ def client(url: str, *, blocking: bool = False) -> Redis:
     return redis_masters.connect(url, **_options(blocking=blocking))
 
 
-def client_of(address: RedisAddress, place: Place) -> Redis:
-    """Return a client of one master of a cluster."""
-    return redis_masters.connect_place(address, place, **_options(blocking=False))
+def client_of(address: RedisAddress, place: Place, *, blocking: bool = False) -> Redis:
+    """Return a client of one master that sentinels or a cluster named."""
+    return redis_masters.connect_place(address, place, **_options(blocking=blocking))
 
 
 def _options(*, blocking: bool) -> dict[str, Any]:

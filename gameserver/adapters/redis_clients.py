@@ -1,8 +1,7 @@
 """The cold paths' way to the master that holds a shard, and what strict mode asks of a write there."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -10,7 +9,8 @@ from redis.exceptions import NoScriptError
 
 from arena.redis_address import Place
 from gameserver.adapters.redis_client import client, client_of, reaching
-from gameserver.adapters.redis_layout import Finder, Layout
+from gameserver.adapters.redis_endpoint import Endpoint
+from gameserver.adapters.redis_layout import Finder
 from gameserver.adapters.redis_scripts import Script
 from gameserver.ports import StoreUnavailable
 from protocol.ids import ShardId
@@ -20,76 +20,67 @@ WAIT_MS: Final = 1_000
 
 
 class Clients:
-    """One client of redis-py for a server or for what sentinels call the master; one for each master of a cluster."""
+    """A client of redis-py for each master: one, or those of a cluster."""
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
         address = finder.address
-        self._one: Redis | None = None if address.kind == "cluster" else client(address.url)
-        self._blocking: Redis | None = None if address.kind == "cluster" else client(address.url, blocking=True)
-        self._layout: Layout | None = None
-        self._asking = asyncio.Lock()
-        self._masters: dict[Place, Redis] = {}  # at most as many as there are nodes in the cluster
+        self._server = None if address.kind != "server" else (client(address.url), client(address.url, blocking=True))
+        self._masters: dict[Place, tuple[Redis, Redis]] = {}  # at most as many as there are servers
 
     async def close(self) -> None:
         """Close all connections."""
-        for one in (self._one, self._blocking, *self._masters.values()):
-            if one is not None:
+        pairs = [*self._masters.values(), *([self._server] if self._server else [])]
+        for pair in pairs:
+            for one in pair:
                 await one.aclose()
-
-    @property
-    def blocking(self) -> Redis | None:
-        """A client whose reads may wait, for many shards at once; None for a cluster, where a read has one slot."""
-        return self._blocking
 
     @asynccontextmanager
     async def at(self, shard: ShardId, what: str) -> AsyncIterator[Redis]:
         """Give the client of the shard's master. After ``StoreUnavailable`` it is asked anew who that is."""
+        with self.reaching(what):
+            layout = await self._finder.known()
+            yield self._of(layout.endpoints[layout.number_of(shard)])[0]
+
+    @contextmanager
+    def reaching(self, what: str) -> Iterator[None]:
+        """Make ``StoreUnavailable`` of what means "not now"; the masters are asked for anew then."""
         try:
             with reaching(what):
-                yield await self._master_of(shard) if self._one is None else self._one
+                yield
         except StoreUnavailable:
-            self._layout = None
+            self._finder.forget()
             raise
 
-    async def _master_of(self, shard: ShardId) -> Redis:
-        layout = await self._known()
-        endpoint = layout.endpoints[layout.number_of(shard)]
-        return self._client_of((endpoint.host, endpoint.port))
+    def _of(self, endpoint: Endpoint) -> tuple[Redis, Redis]:
+        """Return the client for commands, and the one for reads that may wait."""
+        if self._server is not None:
+            return self._server
+        place, address = (endpoint.host, endpoint.port), self._finder.address
+        if place not in self._masters:
+            self._masters[place] = client_of(address, place), client_of(address, place, blocking=True)
+        return self._masters[place]
 
-    async def _known(self) -> Layout:
-        async with self._asking:
-            if self._layout is None:
-                self._layout = await self._finder.find()
-            return self._layout
+    async def waiting(self) -> Redis | None:
+        """Return a client whose reads may wait, for all shards at once; None for a cluster: a read has one slot there.
 
-    def _client_of(self, place: Place) -> Redis:
-        found = self._masters.get(place)
-        if found is None:
-            found = self._masters[place] = client_of(self._finder.address, place)
-        return found
+        Raises ``StoreUnavailable``.
+        """
+        if self._finder.address.kind == "cluster":
+            return None
+        return self._of((await self._finder.known()).endpoints[0])[1]
 
     async def by_master(self, shards: Sequence[ShardId]) -> list[tuple[Redis, list[ShardId]]]:
         """Return the shards of each master with its client. Raises ``StoreUnavailable``."""
-        if self._one is not None:
-            return [(self._one, list(shards))]
-        layout = await self._known()
+        layout = await self._finder.known()
         apart: dict[int, list[ShardId]] = {}
         for shard in shards:
             apart.setdefault(layout.number_of(shard), []).append(shard)
-        found = layout.endpoints
-        return [(self._client_of((found[at].host, found[at].port)), part) for at, part in apart.items()]
+        return [(self._of(layout.endpoints[number])[0], part) for number, part in apart.items()]
 
     async def masters(self) -> list[Redis]:
         """Return a client of each master, by who has what now. Raises ``StoreUnavailable``."""
-        if self._one is not None:
-            return [self._one]
-        self._layout = None
-        return [self._client_of((one.host, one.port)) for one in (await self._known()).endpoints]
-
-    def forget(self) -> None:
-        """Who has what is asked anew before the next command."""
-        self._layout = None
+        return [self._of(endpoint)[0] for endpoint in (await self._finder.find()).endpoints]
 
 
 async def run_replicated(

@@ -21,7 +21,7 @@ from gameserver.adapters.redis_layout import Finder, Layout
 from gameserver.ports import CommitOutcome, CommitReply, ReplySink, StoreUnavailable
 from protocol.ids import ShardId
 
-BACK: Final = "a master is back"
+MOVED: Final = "masters changed"
 _PAUSE_S: Final = 0.02
 _PAUSE_MAX_S: Final = 0.5
 _GOOD_S: Final = 1.0
@@ -29,6 +29,9 @@ _GOOD_S: Final = 1.0
 
 _LOOK_S: Final = 0.1
 """How often a master that is away is looked for, about."""
+
+_WATCH_S: Final = 0.5
+"""How often sentinels are asked whether the master still is the master, about."""
 
 _lost = metrics.counter("arena_store_lost", "Commit connections that broke, by reason", ("reason",))
 _refused = metrics.counter("arena_commit_refused", "Commits and renewals not answered OK, by outcome", ("outcome",))
@@ -131,9 +134,11 @@ class Commits:
         self._layout, self._lanes, self._numbers = layout, tuple(lanes), {}
         self._opened_at = asyncio.get_running_loop().time()
         _away.set(len(failed))
-        if failed or not layout.whole:
+        away = bool(failed) or not layout.whole
+        if away:
             log.warning("masters_away", masters=len(failed), reason=str(failed[0]) if failed else "slots nobody serves")
-            self._looking = asyncio.create_task(self._look_for(layout), name="look-for-masters")
+        if away or self._finder.address.kind == "sentinel":
+            self._looking = asyncio.create_task(self._look(layout, _LOOK_S if away else _WATCH_S), name="look")
 
     async def _open_lanes(self, endpoints: Sequence[Endpoint]) -> tuple[list[Lane | None], list[StoreUnavailable]]:
         lanes: list[Lane | None] = [None] * len(endpoints)
@@ -161,11 +166,14 @@ class Commits:
                 failed.append(StoreUnavailable("commit connection: closed at once"))
         return lanes, failed
 
-    async def _look_for(self, layout: Layout) -> None:
-        """Wait until a master that was away can be reached, or another has taken its slots."""
+    async def _look(self, layout: Layout, every_s: float) -> None:
+        """Wait until a master that was away can be reached, or another has taken its place.
+
+        A master deposed by its sentinels does not know it at once: what it confirms until then will be lost.
+        """
         away = [layout.endpoints[number] for number, lane in enumerate(self._lanes) if lane is None]
         while True:
-            await asyncio.sleep(_LOOK_S * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+            await asyncio.sleep(every_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
             try:
                 found = await self._finder.find()
             except StoreUnavailable:
@@ -173,7 +181,7 @@ class Commits:
             missed = [one for one in found.endpoints if one in away or one not in layout.endpoints]
             if any([await _can_be_reached(one) for one in missed]) or (not missed and found != layout):
                 self._looking = None
-                self._lose(BACK)
+                self._lose(MOVED)
                 return
 
     def _drop_all(self) -> None:
@@ -200,7 +208,7 @@ class Commits:
         now = asyncio.get_running_loop().time()
         if now - self._opened_at > _GOOD_S:
             self._pause_s = 0.0
-        if reason not in (BACK, "reconnect"):
+        if reason not in (MOVED, "reconnect"):
             self._hold_s = self._pause_s
             self._pause_s = min(max(_PAUSE_S, 2 * self._pause_s), _PAUSE_MAX_S)
         self._drop_all()

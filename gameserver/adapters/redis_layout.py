@@ -41,11 +41,12 @@ def slot_of(shard: ShardId) -> int:
 
 
 class Finder:
-    """Finds the layout by what ``REDIS_URL`` says."""
+    """Finds the layout by what ``REDIS_URL`` says. Commits and cold paths share it: they must speak to one master."""
 
     def __init__(self, url: str) -> None:
         self._address = parse(url)
         self._known: Sequence[Place] = ()  # nodes seen before: those of the URL may be gone by now
+        self._current: Layout | None = None
         self._single = Endpoint.from_url(url) if self._address.kind == "server" else None
 
     @property
@@ -53,13 +54,20 @@ class Finder:
         """What the URL says."""
         return self._address
 
-    @property
-    def fixed(self) -> bool:
-        """Whether the layout never changes."""
-        return self._single is not None
+    def forget(self) -> None:
+        """Something was refused, or did not answer: the layout is asked anew before it is used again."""
+        self._current = None
+
+    async def known(self) -> Layout:
+        """Return the layout as it was last found. Raises ``StoreUnavailable``."""
+        return self._current or await self.find()
 
     async def find(self) -> Layout:
-        """Ask where the masters are now. Raises ``StoreUnavailable``."""
+        """Ask where the masters are now; ``known`` tells it from now on. Raises ``StoreUnavailable``."""
+        self._current = await self._find()
+        return self._current
+
+    async def _find(self) -> Layout:
         if self._single is not None:
             return Layout((self._single,))
         try:

@@ -4,11 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
 from arena.redis_safety import count_replicas, find_faults
 from gameserver.adapters import redis_scripts as scripts
-from gameserver.adapters.redis_client import reaching
 from gameserver.adapters.redis_clients import Clients, run_replicated
 from gameserver.adapters.redis_commits import Commits
 from gameserver.adapters.redis_layout import Finder
@@ -191,13 +188,13 @@ class RedisShardStore:
         if not after:
             return {}
         until = asyncio.get_running_loop().time() + max(block_ms, 0) / 1000
-        with reaching("read_inbox"):
+        with self._clients.reaching("read_inbox"):
             async with asyncio.timeout(max(block_ms, 0) / 1000 + _BLOCK_SLACK_S):
-                if self._clients.blocking is not None:
+                waiting = await self._clients.waiting()
+                if waiting is not None:
                     streams: dict[Any, Any] = {keys.inbox(shard): entry for shard, entry in after.items()}
                     block = block_ms if block_ms > 0 else None
-                    raw: Any = await self._clients.blocking.xread(streams, count=INBOX_PIECE, block=block)
-                    return _inboxes(raw, after)
+                    return _inboxes(await waiting.xread(streams, count=INBOX_PIECE, block=block), after)
                 while True:
                     raw = await self._read_apart(after)
                     if raw or asyncio.get_running_loop().time() >= until:
@@ -207,16 +204,12 @@ class RedisShardStore:
     async def _read_apart(self, after: Mapping[ShardId, str]) -> list[Any]:
         """Read the inboxes of each master in one write."""
         raw: list[Any] = []
-        try:
-            for redis, shards in await self._clients.by_master(list(after)):
-                async with redis.pipeline(transaction=False) as pipe:
-                    for shard in shards:
-                        pipe.xread({keys.inbox(shard): after[shard]}, count=INBOX_PIECE)
-                    for found in await pipe.execute():
-                        raw += found
-        except (RedisError, StoreUnavailable):
-            self._clients.forget()
-            raise
+        for redis, shards in await self._clients.by_master(list(after)):
+            async with redis.pipeline(transaction=False) as pipe:
+                for shard in shards:
+                    pipe.xread({keys.inbox(shard): after[shard]}, count=INBOX_PIECE)
+                for found in await pipe.execute():
+                    raw += found
         return raw
 
     async def request(self, shard: ShardId, messages: Sequence[bytes]) -> None:
@@ -229,7 +222,7 @@ class RedisShardStore:
     async def check_safety(self) -> Sequence[str]:
         """Return what about the server's configuration voids the promise (COMMIT.md §9)."""
         problems: list[str] = []
-        with reaching("check_safety"):
+        with self._clients.reaching("check_safety"):
             for redis in await self._clients.masters():
                 found = await find_faults(redis, replicas=self._replicas)
                 problems += [fault for fault in found if fault not in problems]

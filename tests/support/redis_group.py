@@ -139,3 +139,66 @@ def replicated() -> Iterator[tuple[DataServer, DataServer]]:
         with running([master, replica]):
             replica.follow(master)
             yield master, replica
+
+
+class Sentinel(Server):
+    """Watches a master; quick to judge."""
+
+    def __init__(self, folder: Path, master: DataServer, *, quorum: int) -> None:
+        super().__init__(
+            folder,
+            f"requirepass {PASSWORD}",
+            f"sentinel monitor {SERVICE} {HOST} {master.port} {quorum}",
+            f"sentinel auth-pass {SERVICE} {PASSWORD}",
+            f"sentinel down-after-milliseconds {SERVICE} 500",
+            f"sentinel failover-timeout {SERVICE} 3000",
+            f"sentinel parallel-syncs {SERVICE} 1",
+            mode=("--sentinel",),
+        )
+
+
+class Watched:
+    """A master, a replica, and sentinels over them."""
+
+    def __init__(self, folder: Path, *, sentinels: int = 3) -> None:
+        self.data = [DataServer(folder), DataServer(folder)]
+        self.sentinels = [Sentinel(folder, self.data[0], quorum=sentinels // 2 + 1) for _ in range(sentinels)]
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, as ``REDIS_URL``."""
+        places = ",".join(one.place for one in self.sentinels)
+        return f"sentinel://:{URL_PASSWORD}@{places}/{SERVICE}?sentinel_password={URL_PASSWORD}"
+
+    def settle(self) -> None:
+        """Wait until every sentinel knows the replica and the others."""
+        for one in self.sentinels:
+            wait_until(lambda one=one: self._sees_all(one), f"the sentinel on {one.place} sees everybody")
+
+    def _sees_all(self, sentinel: Server) -> bool:
+        raw = sentinel.ask("SENTINEL", "MASTER", SERVICE)
+        told = raw if isinstance(raw, dict) else dict(zip(raw[::2], raw[1::2], strict=True))
+        named = {key.decode() if isinstance(key, bytes) else key: value for key, value in told.items()}
+        return (
+            int(named["num-slaves"]) >= 1
+            and named["flags"] == b"master"
+            and int(named["num-other-sentinels"]) == len(self.sentinels) - 1
+        )
+
+    def master(self) -> DataServer:
+        """Return the server that says it is the master."""
+        found = [one for one in self.data if one.child.running and one.ask("ROLE")[0] == b"master"]
+        assert len(found) == 1, "exactly one master"
+        return found[0]
+
+
+@contextmanager
+def watched() -> Iterator[Watched]:
+    """Give a master with a replica, and sentinels that know both."""
+    with short_folder() as folder:
+        group = Watched(folder)
+        with running(group.data):
+            group.data[1].follow(group.data[0])
+            with running(group.sentinels):
+                group.settle()
+                yield group
