@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import load, micro, report
+from bench.faults.plan import KINDS, Plan, chosen
 from bench.reference import NoCompilerError
 
 
@@ -50,9 +51,23 @@ def parser() -> argparse.ArgumentParser:
     big.add_argument("--questions", type=int, default=10)
     big.add_argument("--within", type=float, default=10.0, help="seconds in which all players join")
 
+    broken = commands.add_parser("faults", help="a whole installation under load whose parts are killed and cut off")
+    broken.add_argument("--minutes", type=float, default=10.0)
+    broken.add_argument("--count", type=int, default=0, help="of faults; 0: until the time is up")
+    broken.add_argument(
+        "--faults", default="", help="kinds by comma; all single faults without it: " + ", ".join(KINDS)
+    )
+    broken.add_argument("--rooms", type=int, default=100)
+    broken.add_argument("--players", type=int, default=8, help="in each room")
+    broken.add_argument("--nodes", type=int, default=4)
+    broken.add_argument("--processes", type=int, default=2, help="of players")
+    broken.add_argument("--seed", type=int, default=1)
+    broken.add_argument("--from", dest="first", type=int, default=0, metavar="K", help="go on with fault K of the seed")
+    broken.add_argument("--every", type=float, default=2.0, help="seconds from a recovery to the next fault")
+
     for command in (rooms, idle, big):
         command.add_argument("--server", default="", help="an installation of yours: http://host:port")
-    for command in (small, rooms, reference, idle, big):
+    for command in (small, rooms, reference, idle, big, broken):
         command.add_argument("--name", default="", help="of the files kept in bench/results")
     return whole
 
@@ -144,7 +159,42 @@ def _bigroom(options: argparse.Namespace, console: Console, told: dict[str, obje
     return 0 if bigroom.passed(outcome) else 1
 
 
-COMMANDS = {"micro": _micro, "load": _load, "reference": _reference, "idle": _idle, "bigroom": _bigroom}
+def _faults(options: argparse.Namespace, console: Console, told: dict[str, object], _folder: Path) -> int:
+    from bench.faults import run, show  # noqa: PLC0415 - it alone needs the whole installation
+
+    try:
+        kinds = chosen(options.faults)
+    except ValueError as error:
+        console.print(f"[red]bench: {error}")
+        return 2
+    plan = Plan(
+        rooms=options.rooms,
+        players=options.players,
+        nodes=options.nodes,
+        processes=options.processes,
+        minutes=options.minutes,
+        count=options.count,
+        kinds=kinds,
+        seed=options.seed,
+        first=options.first,
+        every_s=options.every,
+    )
+    outcome, _logs = run.run(console, plan)
+    show.outcome(console, outcome)
+    path = report.keep(options.name or "faults", outcome, told)
+    show.plot(outcome, path.with_suffix(".png"))
+    console.print(f"kept in {path} and {path.with_suffix('.png')}")
+    return 1 if outcome.violations else 0
+
+
+COMMANDS = {
+    "micro": _micro,
+    "load": _load,
+    "reference": _reference,
+    "idle": _idle,
+    "bigroom": _bigroom,
+    "faults": _faults,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
