@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from arena.redis_safety import count_replicas, find_faults
+from arena.tasks import heed_cancellation
 from gameserver.adapters import redis_scripts as scripts
 from gameserver.adapters.redis_clients import Clients, run_replicated
 from gameserver.adapters.redis_commits import Commits
@@ -187,7 +188,6 @@ class RedisShardStore:
         """Return inbox messages after the given ids, waiting up to ``block_ms`` for the first."""
         if not after:
             return {}
-        until = asyncio.get_running_loop().time() + max(block_ms, 0) / 1000
         with self._clients.reaching("read_inbox"):
             async with asyncio.timeout(max(block_ms, 0) / 1000 + _BLOCK_SLACK_S):
                 waiting = await self._clients.waiting()
@@ -195,11 +195,14 @@ class RedisShardStore:
                     streams: dict[Any, Any] = {keys.inbox(shard): entry for shard, entry in after.items()}
                     block = block_ms if block_ms > 0 else None
                     return _inboxes(await waiting.xread(streams, count=INBOX_PIECE, block=block), after)
-                while True:
+            until = asyncio.get_running_loop().time() + max(block_ms, 0) / 1000
+            while True:
+                heed_cancellation()  # redis-py may have lost it
+                async with asyncio.timeout(_BLOCK_SLACK_S):
                     raw = await self._read_apart(after)
-                    if raw or asyncio.get_running_loop().time() >= until:
-                        return _inboxes(raw, after)
-                    await asyncio.sleep(_POLL_S)
+                if raw or asyncio.get_running_loop().time() >= until:
+                    return _inboxes(raw, after)
+                await asyncio.sleep(_POLL_S)
 
     async def _read_apart(self, after: Mapping[ShardId, str]) -> list[Any]:
         """Read the inboxes of each master in one write."""

@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
+from arena.redis_address import parse
+from arena.redis_masters import connect_cluster
 from gameserver.adapters.memory import MemoryShardStore
 from gameserver.adapters.memory_directory import MemoryDirectory
 from gameserver.adapters.memory_world import MemoryWorld
@@ -266,9 +268,12 @@ class RedisBed:
         self.url = url
         self._folder = folder
         self._line: ShakyLine | None = None
-        self.raw: Redis = client(url)
+        self.raw: Redis = self._connect(url)
         self._stores: list[RedisShardStore] = []
         self._directories: list[RedisDirectory] = []
+
+    def _connect(self, url: str) -> Redis:
+        return client(url)
 
     async def node(self, name: str, *, connected: bool = True) -> Node:
         return await self._node(name, self.url, connected=connected)
@@ -384,6 +389,24 @@ class RedisBed:
         if self._line is not None:
             await self._line.close()
         await self.raw.aclose()
+
+
+class ClusterBed(RedisBed):
+    """A cluster: whatever needs a line of its own, another configuration or the directory is tested elsewhere."""
+
+    def _connect(self, url: str) -> Redis:
+        raw: Any = connect_cluster(parse(url), socket_timeout=WAIT_S)
+        return cast(Redis, raw)  # it has the commands that the bed gives
+
+    async def snapshot(self) -> Any:
+        raw: Any = self.raw
+        names = await raw.keys("*", target_nodes=RedisCluster.PRIMARIES)
+        return {name: (await raw.dump(name), max(await raw.pttl(name), 0)) for name in names}
+
+    async def fall_back(self, snapshot: Any) -> None:
+        await self.wipe()
+        for name, (value, left) in snapshot.items():
+            await self.raw.restore(name, left, value)
 
 
 async def read_head(raw: Redis, shard: ShardId) -> Head | None:

@@ -202,3 +202,89 @@ def watched() -> Iterator[Watched]:
             with running(group.sentinels):
                 group.settle()
                 yield group
+
+
+class ClusterServer(DataServer):
+    """One node of a cluster; quick to judge."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bus = free_port()
+        super().__init__(
+            folder,
+            "cluster-enabled yes",
+            f"cluster-port {self.bus}",
+            f"cluster-node-timeout {NODE_TIMEOUT_MS}",
+            "cluster-require-full-coverage no",
+            "cluster-replica-validity-factor 0",
+            "cluster-allow-replica-migration no",
+        )
+
+    def id(self) -> bytes:
+        """Return its name in the cluster."""
+        name = self.ask("CLUSTER", "MYID")
+        return name if isinstance(name, bytes) else str(name).encode()
+
+
+SLOTS: Final = ((0, 5460), (5461, 10922), (10923, 16383))
+
+
+class SmallCluster:
+    """Three masters, and a replica of the first so many."""
+
+    def __init__(self, folder: Path, *, replicas: int) -> None:
+        self.masters = [ClusterServer(folder) for _ in SLOTS]
+        self.replicas = [ClusterServer(folder) for _ in range(replicas)]
+        self.servers = [*self.masters, *self.replicas]
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, as ``REDIS_URL``: two of the nodes are named."""
+        return f"cluster://:{URL_PASSWORD}@{self.masters[1].place},{self.masters[2].place}"
+
+    def join(self) -> None:
+        """Make them one cluster."""
+        for number, (master, (first, last)) in enumerate(zip(self.masters, SLOTS, strict=True)):
+            master.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            master.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
+        for one in self.servers[1:]:
+            self.servers[0].ask("CLUSTER", "MEET", HOST, one.port, one.bus)
+        for one in self.servers:
+            wait_until(lambda one=one: self._knows_all(one), f"{one.place} knows all")  # type: ignore[misc]  # mypy knows no defaults of lambdas
+        for master, replica in zip(self.masters, self.replicas, strict=False):
+            replica.ask("CLUSTER", "REPLICATE", master.id())
+        for replica in self.replicas:
+            wait_until(lambda one=replica: one.ask("ROLE")[3] == b"connected", f"{replica.place} follows")  # type: ignore[misc]  # the same
+        for one in self.servers:
+            wait_until(lambda one=one: self._sees_replicas(one), f"{one.place} is settled")  # type: ignore[misc]  # the same
+
+    def _knows_all(self, server: Server) -> bool:
+        told = _fields(server.ask("CLUSTER", "INFO"))
+        return told["cluster_state"] == "ok" and int(told["cluster_known_nodes"]) == len(self.servers)
+
+    def _sees_replicas(self, server: Server) -> bool:
+        return sum(len(one) - 3 for one in _lists(server, "CLUSTER", "SLOTS")) == len(self.replicas)
+
+
+def _fields(told: Any) -> dict[str, str]:
+    if isinstance(told, dict):
+        return {str(key): str(value) for key, value in told.items()}
+    lines = told.decode().splitlines() if isinstance(told, bytes) else str(told).splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def _lists(server: Server, *command: Any) -> list[Any]:
+    """Ask without redis-py's ideas of what the answer should look like."""
+    with server.client() as client:
+        client.response_callbacks.clear()
+        answer: list[Any] = client.execute_command(*command)
+        return answer
+
+
+@contextmanager
+def clustered(*, replicas: int = 1) -> Iterator[SmallCluster]:
+    """Give a cluster."""
+    with short_folder() as folder:
+        cluster = SmallCluster(folder, replicas=replicas)
+        with running(cluster.servers):
+            cluster.join()
+            yield cluster
