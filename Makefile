@@ -1,7 +1,7 @@
 # make run     plays: sets everything up, then runs it on http://localhost:8000 (ARGS="--port 9000" passes options on)
 # make test    tests everything
 # make check   lints, types, formats, architecture; under a minute
-# make sim     plays seeds of simulated clusters: make sim SEED=1 N=1000 (LOSSES=1: the store loses things; TRACE=1: one seed, all of it)
+# make sim     plays seeds of simulated clusters: make sim SEED=1 N=1000 (TRACE=1: one seed, all of it)
 # make lock    pins the Python packages anew; make clean removes what was set up (not the data in .arena)
 
 .DEFAULT_GOAL := help
@@ -39,7 +39,7 @@ SEED ?= 1
 N ?= 100
 
 sim: $(VENV)/dev.stamp
-	@$(PY) -m tests.sim --seed $(SEED) --count $(N) $(if $(LOSSES),--losses) $(if $(TRACE),--trace)
+	@$(PY) -m tests.sim --seed $(SEED) --count $(N) $(if $(TRACE),--trace)
 
 check: $(VENV)/dev.stamp $(MODULES)
 	@$(MAKE) $(SIDE_BY_SIDE) check-python check-web

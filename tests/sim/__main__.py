@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--losses", action="store_true", help="the store may fall back or be emptied, too")
+    parser.add_argument("--losses", action="store_true", default=None, help="the store loses things, whatever the seed")
     parser.add_argument("--trace", action="store_true", help="print everything that happens (one seed)")
     options = parser.parse_args()
     began = time.monotonic()
@@ -45,9 +45,9 @@ def main() -> int:
                 counts[what] = counts.get(what, 0) + count
             if outcome.failure:
                 failed += 1
-                losses = " LOSSES=1" if options.losses else ""
+                losses = " (with --losses)" if options.losses else ""
                 print(f"seed {outcome.seed} at {_commit()}: {outcome.failure}")
-                print(f"  repeat: make sim SEED={outcome.seed} N=1{losses} TRACE=1", flush=True)
+                print(f"  repeat: make sim SEED={outcome.seed} N=1 TRACE=1{losses}", flush=True)
     took = time.monotonic() - began
     print(f"{len(seeds)} seeds in {took:.1f} s, {virtual:.0f} s of virtual time: {failed} failed")
     print(", ".join(f"{what} {count}" for what, count in sorted(counts.items())))

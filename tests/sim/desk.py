@@ -137,6 +137,6 @@ class Desk:
             result = codec.unpack_bus(packed)
             assert isinstance(result, MatchResult)
             known = self.recorded.setdefault(result.id, result)
-            if known != result:
+            if known != result and not self.world.oracle.losses:
                 raise Violation(f"match {result.id} has two different results")
             self.post(Recorded(id=result.id, code=result.code), RoomCode(result.code))

@@ -76,6 +76,7 @@ def _pause(sim: "Simulation", fault: Fault) -> None:
     node = _busy(sim, fault)
     if node is not None:
         node.process.pause()
+        node.process.trouble_at = sim.loop.time() + fault.length
         sim.outside.call(fault.length, node.process.go_on)
 
 
@@ -91,12 +92,14 @@ def _store_down(sim: "Simulation", fault: Fault) -> None:
     sim.outside.call(fault.length, up)
     for node in sim.live_nodes():
         node.process.call(0.002, node.store.lose)
+        node.process.trouble_at = sim.loop.time() + fault.length
 
 
 def _weather(sim: "Simulation", node: SimNode | None, weather: Weather, length: float) -> None:
     if node is None:
         return
     node.store.weather = weather
+    node.process.trouble_at = sim.loop.time() + length
 
     def clear() -> None:
         if node.store.weather is weather:
@@ -130,6 +133,7 @@ def _drain(sim: "Simulation", fault: Fault) -> None:
     if node is None or node.keeper.draining:
         return
     node.process.spawn(node.keeper.drain(), "drain")
+    node.process.trouble_at = sim.loop.time() + 1e9
 
     def stop() -> None:
         if node.process.state is State.RUNS:
@@ -144,6 +148,7 @@ def _suspect(sim: "Simulation", fault: Fault) -> None:
     node = _busy(sim, fault)
     if node is not None:
         tell_death(node.instance, sim.nodes, sim.random)
+        node.process.trouble_at = sim.loop.time()
 
 
 def _road(sim: "Simulation", fault: Fault) -> None:

@@ -44,6 +44,7 @@ class Process:
         self.parked: deque[Handle] = deque()
         self.paused_s = 0.0  # in all, without a pause that goes on
         self.pauses = 0
+        self.trouble_at = 0.0  # when it was last in trouble, or will have been
         self.context = contextvars.Context()
         self.context.run(PROCESS.set, self)
         self._paused_at = 0.0

@@ -47,6 +47,7 @@ class SimNode:
         random: Random,
         shards: int,
         tick_hz: int,
+        found_grace_ms: int,
         folder: Path,
         metrics: ShardMetrics,
         everybody: "list[SimNode]",
@@ -68,7 +69,9 @@ class SimNode:
         world.oracle.processes[self.instance] = self.process
         world.oracle.boot[self.instance] = self.clocks.boot_ms
         self.keeper = Keeper(
-            KeeperSettings(name=name, instance=self.instance, shards=shards, lease_ms=LEASE_MS, found_grace_ms=0),
+            KeeperSettings(
+                name=name, instance=self.instance, shards=shards, lease_ms=LEASE_MS, found_grace_ms=found_grace_ms
+            ),
             store=self.store,
             directory=SimDirectory(self.store),
             clocks=self.clocks,

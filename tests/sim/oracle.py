@@ -14,8 +14,8 @@ from protocol.bus import RoomCard
 from protocol.ids import ShardId, shard_of
 from protocol.server import Ack, ClockTell, Delta, PrivateDelta, Refused, Resync, ServerMessage, Welcome
 from protocol.types import View
-from tests.sim.loop import Process
-from tests.sim.truth import RoomTruth, ShardTruth, Snapshot, Violation
+from tests.sim.loop import Process, State
+from tests.sim.truth import UNKNOWN, Fallen, RoomTruth, ShardTruth, Snapshot, Violation
 from tests.sim.world import Log
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CLOCK_SLACK_MS = 12
 STEP_MS = 250
+PATIENCE_S = 8.0
+"""How long an owner must have been well for history to be safe with it."""
 
 
 class Oracle:
@@ -40,6 +42,7 @@ class Oracle:
         self.tellers: dict[tuple[int, int], str] = {}
         self.versions: dict[tuple[str, int, str, int], View] = {}
         self.silent = False
+        self.losses = 0
         self.counts: dict[str, int] = {}
 
     def truth_of(self, code: str) -> ShardTruth:
@@ -55,13 +58,16 @@ class Oracle:
     def claimed(self, shard: ShardId, instance: str, nonce: str, head: Head, *, founded: bool) -> None:
         """A claim, or a founding, succeeded."""
         truth = self.truths[shard]
-        if founded and truth.epochs:
+        if founded and truth.epochs and (truth.fallen is None or not truth.fallen.missing):
             raise Violation(f"shard {shard} is founded anew, but it has a history")
         if head.nonce != nonce:
             raise Violation(f"shard {shard}: claimed by {nonce}, but {head.nonce} is in the head")
         process = self.processes[instance]
+        before = truth.lost
         truth.claimed(head, instance, self._now_s(), process.awake_s(), process.pauses)
         self.count("claims")
+        if truth.lost and not before:
+            self._lost(truth)
 
     def committed(self, request: Commit, reply: CommitReply, sent_no: int) -> None:
         """The store answered a commit."""
@@ -70,9 +76,23 @@ class Oracle:
             return
         truth = self.truths[request.shard]
         truth.take(request)
+        if truth.lost:
+            return
         truth.last_sent_no = max(truth.last_sent_no, sent_no)
         self._check_clock(truth, request.clock)
         self.count("commits")
+
+    def _lost(self, truth: ShardTruth) -> None:
+        """History was lost for good: that may be only where its owner could not give it back."""
+        self.count("shards lost")
+        owner = self.processes[truth.owner.instance]
+        well = owner.state is State.RUNS and self._now_s() - owner.trouble_at > PATIENCE_S
+        if well and not truth.released:
+            raise Violation(f"shard {truth.shard} lost history although its owner lived: {truth.lost}")
+
+    def released(self, shard: ShardId) -> None:
+        """Its owner gave it up, and forgot it."""
+        self.truths[shard].released = True
 
     def renewed(self, request: Renewal, reply: CommitReply) -> None:
         """The store answered a renewal."""
@@ -80,6 +100,10 @@ class Oracle:
             return
         truth = self.truths[request.shard]
         owner = truth.owner
+        if truth.fallen is not None and request.epoch != owner.epoch:
+            return
+        if truth.lost:
+            return
         if (request.nonce, request.epoch) != (owner.nonce, owner.epoch):
             raise Violation(f"shard {request.shard}: renewed in epoch {request.epoch} under {owner.epoch}")
         truth.clock = max(truth.clock, request.clock)
@@ -101,14 +125,40 @@ class Oracle:
             key = (instance, int(request.shard))
             self.fresh[key] = max(self.fresh.get(key, 0.0), boot_ms)
 
+    def asked(self, instance: str, shard: int, boot_ms: float) -> None:
+        """A claim, a healing or a founding that succeeded was asked for at ``boot_ms`` of the node's clock."""
+        self.fresh[instance, shard] = max(self.fresh.get((instance, shard), 0.0), boot_ms)
+
     def healed(self, healing: Healing, reply: CommitReply) -> None:
         """The store took a lost tail back."""
+        if reply.outcome is CommitOutcome.OK:
+            self.truths[healing.shard].healed(healing, reply)
+            self.truths[healing.shard].last_sent_no = self._log.number
+            self.count("healed")
 
-    def refounded(self, refounding: Refounding, claim: Claim) -> None:
+    def refounded(self, refounding: Refounding, claim: Claim, pieces: list[bytes]) -> None:
         """A shard was founded again."""
+        assert claim.head is not None
+        self.truths[refounding.shard].refounded(
+            refounding, claim.head, pieces, self.processes[str(refounding.instance)]
+        )
+        self.truths[refounding.shard].last_sent_no = self._log.number
+        self.count("founded again")
 
-    def fell_back(self) -> None:
-        """The store lost something."""
+    def remember(self) -> dict[int, Fallen]:
+        """Return what a snapshot of the store, taken now, stands for."""
+        return {number: truth.remember() for number, truth in self.truths.items()}
+
+    def fell_back(self, to: dict[int, Fallen] | None) -> None:
+        """The store lost something: it stands as it did then, or is empty."""
+        self.losses += 1
+        for number, truth in self.truths.items():
+            if not truth.epochs:
+                continue
+            there = to[number] if to is not None else Fallen(0, b"", "", missing=True)
+            if (there.seq, there.genesis) != (truth.seq, truth.genesis) or there.missing or truth.owner_moved(there):
+                truth.fell_back(there)
+            truth.clock = truth.told = min(truth.clock, there.clock)  # at most what was told since is lost
 
     # ---- what is told ------------------------------------------------------------------------------
 
@@ -118,6 +168,8 @@ class Oracle:
             return
         truth = self.truth_of(connection.code)
         self._frozen(connection, truth, message)
+        if truth.lost:
+            return
         epoch = _epoch_of(message)
         if epoch is not None:
             self._owner(connection, truth, epoch)
@@ -245,6 +297,8 @@ class Oracle:
             kept = room.accepted.get((connection.seat, number))
             if kept is None:
                 raise Violation(f"{connection}: {number} of seat {connection.seat} is acknowledged, not committed")
+            if kept is UNKNOWN:
+                continue
             if kept != connection.commands.get(number, (b"", 0))[0]:
                 raise Violation(f"{connection}: {number} of seat {connection.seat} is acknowledged for another command")
 
@@ -264,6 +318,8 @@ class Oracle:
         if self.silent:
             return
         for code, packed in cards.items():
+            if self.truth_of(code).lost:
+                continue
             room = self.truth_of(code).find(code)
             if packed is None:
                 if room is None or not room.buried:

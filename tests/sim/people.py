@@ -160,7 +160,7 @@ class Person:
                 self.held.append(event.command_id)
             case events.Turned():
                 self.turned.append((event.command_id, event.code))
-                alone = not self.sim.other_tabs(self)
+                alone = not self.sim.other_tabs(self) and not self.sim.oracle.truth_of(self.code).lost
                 self.sim.claim(event.code != "stale" or not alone, f"{self.user}: command {event.command_id} is stale")
                 self.sim.claim(event.code != "internal", f"{self.user}: command {event.command_id} failed")
                 if event.code in ("too_early", "not_enough_players", "busy"):

@@ -53,12 +53,16 @@ KINDS: Final[dict[str, float]] = {
 }
 
 LOSSES: Final[dict[str, float]] = {"fall_back": 2.0, "wipe": 0.7}
-"""What needs healing and founding anew: part of a plan only where the product has them."""
+"""What needs healing and founding again."""
+LOSSES_PART: Final = 0.4
+"""Of all seeds; the others show that nothing of it happens without need."""
 
 
-def draw(seed: int, *, losses: bool = False) -> Plan:
+def draw(seed: int, *, losses: bool | None = None) -> Plan:
     """Return the plan of a seed."""
     random = Random(f"plan/{seed}")
+    drawn = random.random() < LOSSES_PART
+    losses = drawn if losses is None else losses
     safety_s = random.uniform(12.0, 32.0)
     kinds = dict(KINDS, **LOSSES) if losses else KINDS
     # A run has its own mixture: most seeds see a few kinds of trouble often rather than all of them once.

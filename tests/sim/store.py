@@ -65,6 +65,7 @@ class _Write(Struct):
     boot_ms: float  # … and when that was by the node's clock
 
 
+_OWNING: Final = frozenset({"claim", "found", "heal", "refound"})
 _OWN: Final = frozenset({"reconnect", "read_inbox"})
 
 
@@ -98,7 +99,12 @@ class SimShardStore(MemoryShardStore):
             return found
 
         async def there_and_back(*arguments: Any, **named: Any) -> Any:
-            return await self._call(lambda: _now(found(*arguments, **named)))
+            asked_ms = self._boot_ms()
+            result = await self._call(lambda: _now(found(*arguments, **named)))
+            if name in _OWNING and result.outcome in ("claimed", "ok"):
+                shard = arguments[0] if name in ("claim", "found") else arguments[0].shard
+                self.world.oracle.asked(self._process.name, int(shard), asked_ms)
+            return result
 
         return there_and_back
 

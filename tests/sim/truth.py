@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from gameserver.games.mode import Audience
-from gameserver.ports import Commit, Head
+from gameserver.ports import Commit, CommitReply, Head, Healing, Refounding
 from gameserver.rooms import inputs
 from gameserver.rooms.record import unpack_input
 from gameserver.rooms.room import Room
@@ -19,9 +19,12 @@ from protocol import codec
 from protocol.bus import MatchResult, RoomCard
 from protocol.client import Command
 from protocol.types import View
+from tests.sim.loop import Process
 
 SNAPSHOTS_KEPT = 4_000
 AUDIENCES = tuple(Audience)
+UNKNOWN = b"?"
+"""A command that counts, but was never seen: it was committed as part of a checkpoint."""
 
 
 class Violation(AssertionError):  # noqa: N818 - it is a finding
@@ -91,6 +94,17 @@ class RoomTruth:
                     return
 
 
+class Fallen(Struct):
+    """Where a store stands that fell back, while its shard stands further."""
+
+    seq: int
+    digest: bytes
+    genesis: str
+    missing: bool = False  # it came back empty
+    epoch: int = 0
+    clock: int = 0
+
+
 class _Record(Struct, frozen=True, array_like=True):
     """A journal record, as COMMIT.md §1 lists it."""
 
@@ -125,7 +139,11 @@ class ShardTruth:
         self.buried: dict[str, RoomTruth] = {}
         self.results: dict[str, bytes] = {}
         self.last_sent_no = 0
-        self.commits: list[Commit] = []
+        self.commits: list[Commit] = []  # of this genesis
+        self.base = 0  # the seq at which this genesis began
+        self.fallen: Fallen | None = None  # since the store fell back, until it has everything again
+        self.released = False
+        self.lost = ""  # how history was lost for good
 
     @property
     def owner(self) -> Epoch:
@@ -140,11 +158,110 @@ class ShardTruth:
         """Return a room, also one that is over."""
         return self.rooms.get(code) or self.buried.get(code)
 
+    # ---- a store that falls back ---------------------------------------------------------------------
+
+    def remember(self) -> Fallen:
+        """Return what a snapshot of the store holds of this shard."""
+        epoch = self.epochs[-1].epoch if self.epochs else 0
+        return Fallen(self.seq, self.digest, self.genesis, epoch=epoch, missing=not self.epochs, clock=self.clock)
+
+    def owner_moved(self, to: "Fallen") -> bool:
+        """Whether another owned the shard then."""
+        return to.epoch != self.owner.epoch
+
+    def fell_back(self, to: "Fallen") -> None:
+        """The store is as it was then."""
+        self.fallen = to
+
+    def healed(self, healing: Healing, reply: CommitReply) -> None:
+        """Its owner gave back what the store had lost."""
+        owner = self.owner
+        if self.lost:
+            return
+        if self.fallen is None:
+            raise Violation(f"shard {self.shard}: healed, although the store had lost nothing")
+        if (healing.nonce, healing.epoch) != (owner.nonce, owner.epoch):
+            if healing.epoch != self.fallen.epoch:
+                raise Violation(f"shard {self.shard}: healed in epoch {healing.epoch}, while {owner.epoch} owns it")
+            self.lost = f"healed by {healing.instance}, which owned it when the store fell back to before {owner.epoch}"
+            return
+        known = {commit.seq: commit.digest for commit in self.commits}
+        for commit in healing.commits:
+            if known.get(commit.seq) != commit.digest:
+                raise Violation(f"shard {self.shard}: healed with a record {commit.seq} that was never committed")
+        if reply.seq < self.seq:
+            self.fallen = msgspec.structs.replace(self.fallen, seq=reply.seq, digest=reply.digest)
+        else:
+            self.fallen = None
+
+    def refounded(self, refounding: Refounding, head: Head, pieces: list[bytes], process: Process) -> None:
+        """Its owner founded the shard again: what the pieces say is the shard from now on."""
+        owner = self.owner
+        if self.lost:
+            return
+        repeated = refounding.genesis == self.genesis and refounding.seq == self.seq  # its first answer was lost
+        if self.fallen is None and not repeated:
+            raise Violation(f"shard {self.shard}: founded again, although the store had lost nothing")
+        if (refounding.nonce, refounding.epoch) != (owner.nonce, owner.epoch) and not repeated:
+            assert self.fallen is not None
+            if refounding.epoch != self.fallen.epoch:
+                raise Violation(f"shard {self.shard}: founded again by {refounding.epoch}, while {owner.epoch} owns it")
+            self.lost = f"founded again by {refounding.instance}, which owned it before {owner.epoch}"
+            return
+        if refounding.seq <= self.seq and not repeated:
+            raise Violation(f"shard {self.shard}: seq ran back to {refounding.seq} from {self.seq}")
+        owner.over = True
+        rooms: dict[str, bytes] = {}
+        for piece in pieces:
+            rooms.update(_decode(piece).checkpoints)
+        for code, before in self.rooms.items():
+            if code not in rooms and not before.room.closed:
+                raise Violation(f"shard {self.shard}: room {code} is missing where it was founded again")
+        self._load(rooms, head)
+        self.genesis, self.seq, self.base = head.genesis, head.seq, head.seq
+        self.digest = head.digests[head.seq]
+        self.clock = max(self.clock, head.clock)
+        self.commits, self.fallen = [], None
+        awake, pauses = process.awake_s(), process.pauses - 1  # it stood still: a stamp may lie one step ahead
+        self.epochs.append(
+            Epoch(head.epoch, head.nonce, owner.instance, head.seq, head.clock, 0.0, awake, pauses, head.clock)
+        )
+        for room in self.rooms.values():
+            self._note(room, head.clock)
+
+    def _load(self, rooms: dict[str, bytes], head: Head) -> None:
+        before, self.rooms = self.rooms, {}
+        for code, blob in rooms.items():
+            self.rooms[code] = room = RoomTruth(code, Room.load(blob))
+            room.adopted_in = head.epoch
+            old = before.get(code)
+            if old is not None:
+                room.snapshots, room.matches, room.moderated = old.snapshots, old.matches, old.moderated
+                room.reveals, room.voided, room.accepted = old.reveals, old.voided, old.accepted
+                for key in old.accepted:
+                    self._kept(room, key)
+            for seat in room.room.state.seats.values():
+                for number in seat.recent:
+                    room.accepted.setdefault((seat.number, number), UNKNOWN)
+
+    def _kept(self, room: RoomTruth, key: tuple[int, int]) -> None:
+        seat = room.room.state.seats.get(key[0])
+        if seat is not None and seat.accepted < key[1]:
+            raise Violation(f"shard {self.shard}: command {key[1]} of seat {key[0]} is lost by founding again")
+
     def claimed(self, head: Head, instance: str, now_s: float, awake_s: float, pauses: int) -> None:
         """A new owner."""
+        if self.lost:
+            return
+        if self.fallen is not None:
+            if (head.seq, head.genesis) != (self.seq, self.genesis):
+                self.lost = f"claimed by {instance} at {head.seq}, while the journal had come to {self.seq}"
+                return
+            self.fallen = None
         if self.epochs:
             self._check_head(head)
             self.owner.over = True
+            self.released = False
         else:
             self.genesis = head.genesis
         clock = self.clock = max(self.clock, head.clock)
@@ -163,6 +280,13 @@ class ShardTruth:
     def take(self, commit: Commit) -> None:
         """Take a record that the store says is committed; raise ``Violation`` where it cannot be."""
         owner, where = self.owner, f"shard {self.shard} record {commit.seq}"
+        if self.fallen is not None and commit.epoch != owner.epoch:
+            self.lost = f"who had owned it went on in {commit.epoch} when the store fell back to before {owner.epoch}"
+        if self.lost:
+            return
+        if self.fallen is not None and commit.seq <= self.seq:
+            self._again(commit, where)
+            return
         if (commit.nonce, commit.epoch) != (owner.nonce, owner.epoch):
             raise Violation(f"{where}: committed in epoch {commit.epoch}, while {owner.epoch} owns the shard")
         if commit.seq != self.seq + 1 or commit.genesis != self.genesis:
@@ -190,6 +314,16 @@ class ShardTruth:
         self.seq, self.digest = commit.seq, digest
         self.clock = owner.committed = max(self.clock, record.clock)
         self.commits.append(commit)
+
+    def _again(self, commit: Commit, where: str) -> None:
+        """A record that the store had, and lost, and has again."""
+        known = next((each.digest for each in self.commits if each.seq == commit.seq), None)
+        if known != commit.digest:
+            raise Violation(f"{where}: another record stood there before the store fell back")
+        assert self.fallen is not None
+        self.fallen = msgspec.structs.replace(self.fallen, seq=commit.seq, digest=commit.digest)
+        if commit.seq == self.seq:
+            self.fallen = None
 
     def _note(self, room: RoomTruth, clock: int) -> None:
         room.snapshot(clock)

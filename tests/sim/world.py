@@ -89,20 +89,26 @@ class SimWorld(MemoryWorld):
         claim = super().refound(refounding, lease_ms)
         self.log.next("refound", refounding.shard, claim.outcome)
         if claim.outcome is ClaimOutcome.CLAIMED:
-            self.oracle.refounded(refounding, claim)
+            pieces = [entry.record for entry in self.journal(refounding.shard, refounding.genesis)]
+            self.oracle.refounded(refounding, claim, pieces)
         return claim
 
     def release(self, shard: ShardId, nonce: Nonce) -> bool:
         done = super().release(shard, nonce)
         self.log.next("release", shard, done)
+        if done:
+            self.oracle.released(shard)
         return done
 
+    def snapshot(self) -> Any:
+        return super().snapshot(), self.oracle.remember()
+
     def fall_back(self, snapshot: Any) -> None:
-        super().fall_back(snapshot)
+        super().fall_back(snapshot[0])
         self.log.next("fall_back")
-        self.oracle.fell_back()
+        self.oracle.fell_back(snapshot[1])
 
     def wipe(self) -> None:
         super().wipe()
         self.log.next("wipe")
-        self.oracle.fell_back()
+        self.oracle.fell_back(None)
