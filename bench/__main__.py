@@ -65,6 +65,8 @@ def parser() -> argparse.ArgumentParser:
     broken.add_argument("--from", dest="first", type=int, default=0, metavar="K", help="go on with fault K of the seed")
     broken.add_argument("--every", type=float, default=2.0, help="seconds from a recovery to the next fault")
 
+    broken.add_argument("--keep", action="store_true", help="keep the logs although everything held")
+
     for command in (rooms, idle, big):
         command.add_argument("--server", default="", help="an installation of yours: http://host:port")
     for command in (small, rooms, reference, idle, big, broken):
@@ -179,7 +181,7 @@ def _faults(options: argparse.Namespace, console: Console, told: dict[str, objec
         first=options.first,
         every_s=options.every,
     )
-    outcome, _logs = run.run(console, plan)
+    outcome, _logs = run.run(console, plan, keep=options.keep)
     show.outcome(console, outcome)
     path = report.keep(options.name or "faults", outcome, told)
     show.plot(outcome, path.with_suffix(".png"))

@@ -28,6 +28,7 @@ class Awaited(Struct):
     back: dict[Seat, float | None]
     runs: dict[Seat, float | None]
     lost: dict[Seat, float] = {}  # when the connection was lost
+    tries: dict[Seat, list[str]] = {}
 
     @property
     def missing_back(self) -> list[Seat]:
@@ -192,6 +193,7 @@ class Crowd:
             if line.at > awaited.since and awaited.back.get(seat, 0.0) is None:
                 awaited.back[seat] = line.at
                 awaited.lost[seat] = line.lost_at
+                awaited.tries[seat] = line.tries
 
     def _runs(self, line: Runs) -> None:
         seat = (line.code, line.seat)

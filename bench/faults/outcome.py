@@ -25,6 +25,7 @@ class Moment(Struct, frozen=True, kw_only=True):
     pause_s: list[float]
     runs_s: list[float]
     longest_wait_s: float  # of a command for its answer
+    last_back: str  # the seat that was back last, and its attempts
     notes: str
 
 

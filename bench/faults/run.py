@@ -134,6 +134,11 @@ class Run:
             back += [at - awaited.since for at in awaited.back.values() if at is not None]
             runs += [at - awaited.since for at in awaited.runs.values() if at is not None]
             pause += [at - awaited.lost[seat] for seat, at in awaited.back.items() if at is not None]
+        last = max(
+            ((at, code, seat, one) for one in done.awaited for (code, seat), at in one.back.items() if at is not None),
+            default=None,
+            key=lambda found: found[0],
+        )
         waits = [line.at - line.wanted_at for line in self.crowd.waited if line.at > done.at]
         return Moment(
             number=what.number,
@@ -145,6 +150,7 @@ class Run:
             pause_s=[round(value, 4) for value in sorted(pause)],
             runs_s=[round(value, 4) for value in sorted(runs)],
             longest_wait_s=round(max(waits, default=0.0), 3),
+            last_back="" if last is None else f"{last[1]} seat {last[2]}: " + "; ".join(last[3].tries[last[1:3]]),
             notes=done.notes,
         )
 
@@ -199,7 +205,7 @@ class Run:
         )
 
 
-def run(console: Console, plan: Plan) -> tuple[Outcome, Path | None]:
+def run(console: Console, plan: Plan, *, keep: bool = False) -> tuple[Outcome, Path | None]:
     """Do everything; return what came out, and the folder with the logs if something went wrong."""
     folder = Path(tempfile.mkdtemp(prefix="arena-faults-"))
     folder.chmod(0o711)  # root's PostgreSQL runs as another user and must pass through
@@ -213,7 +219,7 @@ def run(console: Console, plan: Plan) -> tuple[Outcome, Path | None]:
                     live.update(show.state(one.moments, one.violations, plan, time.monotonic() - one.began))
 
             outcome = asyncio.run(one.go(folder, show_state))
-        if not outcome.violations:
+        if not outcome.violations and not keep:
             kept = None
     finally:
         if kept is None:

@@ -26,6 +26,7 @@ from protocol.modes.trivia import TriviaAnswer
 from protocol.types import View
 
 SLOW_S: Final = 0.4
+TRIES_TOLD: Final = 12
 THAW_MS: Final = 500
 """A tick is at most 250 ms long on the shard clock; as much again for a frame that was coalesced."""
 
@@ -93,6 +94,7 @@ class Seat:
         self._epoch = 0
         self._versions: dict[str, tuple[int, int]] = {}  # audience → the furthest version told
         self._lost_at: float | None = None
+        self._tries: list[str] = []
         self._halted = False  # it was away, or saw the clock stand, and has not seen it run since
         self._stood: int | None = None
         self._ran: tuple[int, float] | None = None  # room clock and when it was told, while it ran
@@ -196,7 +198,7 @@ class Seat:
             case events.Welcomed():
                 self._came_back(now)
             case events.Away():
-                self._went(now)
+                self._went(event, now)
             case events.Ended():
                 self.ended = event
             case events.Lost():
@@ -209,18 +211,22 @@ class Seat:
             self._look_at_clock(now)
             self.place.saw(self)
 
-    def _went(self, now: float) -> None:
+    def _went(self, event: events.Away, now: float) -> None:
         if self._lost_at is None and self.welcomed:
             self._lost_at = now
             self._halted = True
+        if self._lost_at is not None and len(self._tries) < TRIES_TOLD:
+            reason = f" {event.reason}" if event.reason else ""
+            self._tries.append(f"+{now - self._lost_at:.2f} {event.code}{reason}, pause {event.wait_ms}")
         self._stood = None
 
     def _came_back(self, now: float) -> None:
         self.welcomed += 1
         if self._lost_at is None:
             return
-        self.place.tell(Back(self.place.code, self.number or 0, self._lost_at, now))
+        self.place.tell(Back(self.place.code, self.number or 0, self._lost_at, now, self._tries))
         self._lost_at = None
+        self._tries = []
         stopped = (self.view.get("clock") or {}).get("stopped")
         if stopped is not None and self._ran is not None:
             self.place.tell(Stood(self.place.code, self.number or 0, *self._ran, stopped, now))

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.faults.outcome import Moment, Outcome, Violation, figures, spread
 from bench.faults.plan import Plan
+
+SLOW_S: Final = 1.5
+"""A return that took longer is told with its attempts."""
 
 
 def _times(values: Mapping[str, float | None]) -> str:
@@ -21,6 +24,8 @@ def line(moment: Moment) -> str:
     if moment.back_s:
         back, runs = spread(moment.back_s), spread(moment.runs_s)
         text += f": {len(moment.back_s)} seats back {_times(back)} s, clock {_times(runs)} s"
+    if moment.back_s and moment.back_s[-1] > SLOW_S:
+        text += f" (last {moment.last_back})"
     text += f"; longest wait {moment.longest_wait_s:.2f} s"
     return text + (f"; {moment.notes}" if moment.notes else "")
 

@@ -49,6 +49,7 @@ class Back(Line, frozen=True, tag="back"):
     seat: int
     lost_at: float
     at: float
+    tries: list[str]  # each attempt since: when it failed (seconds after the loss), close code, how long it paused
 
 
 class Runs(Line, frozen=True, tag="runs"):
