@@ -16,6 +16,7 @@ from protocol import door, peers
 from protocol.ids import InstanceId
 
 HELLO_S: Final = 5.0
+NODE: Final = "node"
 
 _log = logs.get("edge")
 
@@ -28,7 +29,7 @@ class ControlLink(asyncio.Protocol):
         self._links = links
         self._secret = secret
         self._others = others
-        self._door = ""  # who it is: a door's id, or "node"
+        self._door = ""  # who it is: a door's id, "operator", or NODE
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -78,7 +79,7 @@ class ControlLink(asyncio.Protocol):
             return
         if isinstance(message, peers.NodeHello):
             self._check(message.secret)
-            self._door = "node"
+            self._door = NODE
             if self._others is None:
                 raise ValueError("no nodes are expected here")
             self._answer(peers.NodeWelcome(self._others.instance))
@@ -87,7 +88,7 @@ class ControlLink(asyncio.Protocol):
         if not self._door:
             raise ValueError("hello comes first")
         if not isinstance(message, door.DoorLines):
-            self._answer(None if self._others is None else self._others.heard(message))
+            self._answer(None if self._others is None else self._others.heard(message, by_node=self._door == NODE))
             return
         for number, srtt, rttvar, shortest in message.lines:
             meter = self._edge.links.get((self._door, number))

@@ -152,8 +152,11 @@ class PeerLinks:
         """Who we are."""
         return self._instance
 
-    def heard(self, message: wire.Asked) -> wire.Answer | None:
-        """Take what a peer, a supervisor or an operator tells; return the answer."""
+    def heard(self, message: wire.Asked, *, by_node: bool) -> wire.Answer | None:
+        """Take what a peer, a supervisor or an operator tells; return the answer.
+
+        A supervisor saw the process end. A peer may err: whoever has a link to the instance that stands knows better.
+        """
         node = self._node
         if node is None:
             return None
@@ -165,7 +168,9 @@ class PeerLinks:
             case wire.Freed():
                 node.shards_freed([ShardId(shard) for shard in message.shards])
             case wire.Died():
-                if message.instance != self._instance:
+                link = self._links.get(InstanceId(message.instance))
+                knows_better = by_node and link is not None and link.writer is not None
+                if message.instance != self._instance and not knows_better:
                     node.node_died(InstanceId(message.instance))
                 return wire.Noted()
             case wire.Drain():
@@ -250,6 +255,9 @@ class PeerLinks:
         _log.warning("peer_died", instance=link.instance)
         _suspected.inc()
         del self._links[link.instance]
+        for other in self._links.values():
+            if other.writer is not None:
+                other.writer.write(wire.pack(wire.Died(link.instance)))  # a young node may have had no link to it yet
         if self._node is not None:
             self._node.node_died(link.instance)
 

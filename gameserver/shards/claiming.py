@@ -108,7 +108,9 @@ class Claiming:
         keeper, settings = self._keeper, self._settings
         nonce = Nonce(secrets.token_hex(16))
         # Only from the epoch that was seen, and only from an instance known to be dead: never from its successor.
-        steal = look.head.epoch if look is not None and look.instance in keeper.neighbours.dead else None
+        steal = None
+        if look is not None and look.head.nonce and look.instance in keeper.neighbours.dead:
+            steal = look.head.epoch
         claim = await keeper.store.claim(
             shard_id, instance=settings.instance, nonce=nonce, lease_ms=settings.lease_ms, steal_epoch=steal
         )

@@ -72,6 +72,15 @@ class HandOver:
                 await self._release(shard)
                 break
             await asyncio.sleep(0.01)
+        else:
+            log.warning(
+                "not_released",
+                shard=shard.id,
+                unconfirmed=len(shard.pipe.unconfirmed),
+                finished=shard.finished,
+                mending=shard.pipe.mending,
+                in_doubt=shard.pipe.in_doubt,
+            )
         keeper.drop(shard, CloseCode.MOVED)
         log.info("shard_handed_over", shard=shard.id, epoch=shard.epoch)
 

@@ -271,6 +271,7 @@ class Keeper:
         finally:
             if len(self.shards) > before:
                 await self.beat()  # doors find the rooms by it
+        await self.neighbours.bury()
         await self.handing.let_go()
 
     async def drain(self) -> None:

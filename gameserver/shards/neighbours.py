@@ -50,6 +50,7 @@ class Neighbours:
         self._keeper = keeper
         # Instances whose process is known to have ended → the heartbeats seen of them since.
         self.dead: dict[InstanceId, set[int]] = {}
+        self._buried: set[InstanceId] = set()
         self._left_until: dict[ShardId, float] = {}
         self.drain_asked: Callable[[], None] = _nothing
 
@@ -90,6 +91,15 @@ class Neighbours:
     def asked_to_drain(self) -> None:
         """An operator wants this node to hand everything over and stop."""
         self.drain_asked()
+
+    async def bury(self) -> None:
+        """Take the cards of the dead away: doors shall not look for rooms there. One that lives brings its own back."""
+        self._buried &= self.dead.keys()
+        for card in self._keeper.cards:
+            instance = InstanceId(card.instance)
+            if instance in self.dead and instance not in self._buried:
+                self._buried.add(instance)
+                await self._keeper.directory.leave(instance)
 
     # ---- healing is left to who can (COMMIT.md §6) --------------------------------------------------------
 

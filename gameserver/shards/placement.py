@@ -9,7 +9,8 @@ from protocol.ids import InstanceId, ShardId
 
 
 @lru_cache(maxsize=65_536)
-def _weight(name: str, shard: int) -> int:
+def weight(name: str, shard: int) -> int:
+    """Return how much a node of that name should have the shard: the greatest has it."""
     return int.from_bytes(hashlib.blake2b(f"{name}/{shard}".encode(), digest_size=8).digest(), "big")
 
 
@@ -19,7 +20,7 @@ def ranked(shard: ShardId, nodes: Sequence[NodeCard]) -> list[NodeCard]:
     Nodes are hashed by name, so that one that restarts gets its shards back.
     """
     able = [card for card in nodes if not card.draining]
-    return sorted(able, key=lambda card: (-_weight(card.name, shard), card.instance))
+    return sorted(able, key=lambda card: (-weight(card.name, shard), card.instance))
 
 
 def rank_of(instance: InstanceId, shard: ShardId, nodes: Sequence[NodeCard]) -> int | None:

@@ -130,6 +130,26 @@ async def test_a_process_that_ended_is_suspected_at_once_one_that_stays_is_not()
         assert ann.neighbour.died == ["bob"], "it is not suspected twice"
 
 
+async def test_a_death_is_passed_on_to_who_had_no_link_yet() -> None:
+    async with one("ann") as ann, one("cyd") as cyd:
+        async with one("bob") as bob:
+            ann.links.see([ann.card, bob.card, cyd.card])
+            await ann.neighbour.until(lives=2)
+        await ann.neighbour.until(died=1)
+        await cyd.neighbour.until(died=1)
+        assert cyd.neighbour.died == ["bob"]
+
+
+async def test_who_has_a_link_that_stands_does_not_believe_a_peer() -> None:
+    async with one("ann") as ann, one("bob") as bob:
+        ann.links.see([ann.card, bob.card])
+        await ann.neighbour.until(lives=1)
+        ann.links.heard(wire.Died("bob"), by_node=True)
+        assert ann.neighbour.died == []
+        ann.links.heard(wire.Died("bob"), by_node=False)
+        assert ann.neighbour.died == ["bob"], "a supervisor saw it"
+
+
 async def test_a_link_that_broke_alone_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with one("ann") as ann, one("bob") as bob:
         ann.links.see([ann.card, bob.card])
@@ -169,7 +189,7 @@ async def test_a_silent_peer_is_waited_for_once(monkeypatch: pytest.MonkeyPatch)
     async with one("ann") as ann, one("bob") as bob:
         ann.links.see([ann.card, bob.card])
         await ann.neighbour.until(lives=1)
-        monkeypatch.setattr(bob.links, "heard", lambda message: None)
+        monkeypatch.setattr(bob.links, "heard", lambda message, by_node: None)
         assert await ann.links.holds([ShardId(1)]) == {}
         monkeypatch.setattr(peers, "ASK_S", 60.0)
         async with asyncio.timeout(5):

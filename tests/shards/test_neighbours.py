@@ -67,7 +67,7 @@ def instance(node: Node) -> InstanceId:
 
 def share(name: str) -> int:
     """How many shards a node of this name should have beside the node a."""
-    return sum(placement._weight(name, shard) > placement._weight("a", shard) for shard in range(SHARDS))
+    return sum(placement.weight(name, shard) > placement.weight("a", shard) for shard in range(SHARDS))
 
 
 async def two(tmp_path: Path) -> tuple[Village, Node, Node]:
@@ -88,6 +88,7 @@ async def test_shards_of_a_dead_process_are_stolen_at_once(tmp_path: Path) -> No
     second.keeper.neighbours.node_died(instance(first))
     await second.keeper.claim_free()
     assert len(second.keeper.shards) == SHARDS
+    assert instance(first) not in second.world.nodes, "doors look for nobody there"
     assert SHARD in {shard for card in await second.directory.beat(_card(second)) for shard in card.shards}
     await second.tick()
     back = await second.resume(ann)
