@@ -12,7 +12,6 @@ import asyncio
 import secrets
 import urllib.parse
 from collections.abc import Iterable
-from http import HTTPStatus
 from typing import Any, Final, cast
 
 from msgspec import Struct
@@ -23,12 +22,16 @@ from arena import logs, metrics
 from arena.tasks import end
 from httpapi.door_lines import LineReporter, read_tcp
 from httpapi.door_owners import NodeCard, NodesUnavailable, OwnerCache
+from httpapi.door_refusals import Refused
 from protocol import door
 from protocol.door import TcpTimes
 from protocol.hops import TrustedProxies
 from protocol.ids import RoomCode, normalise_room_code
 
 SHORT_S: Final = 1.0
+OWNER_AGAIN_S: Final = 0.05
+"""How often a visitor who waits for an owner looks again; all who wait share one reading of the cards."""
+
 _DROPPED: Final = door.PRIVATE_HEADERS | {"x-forwarded-for"}  # read here, of no use behind
 
 _log = logs.get("door")
@@ -43,16 +46,10 @@ class DoorLimits(Struct, frozen=True, kw_only=True):
     connections: int = 10_000  # 503 + Retry-After
     request_bytes: int = 32 * 1024  # 431
     connect_s: float = 2.0  # 503 + Retry-After
+    owner_s: float = 1.5  # for a room that is changing owners to have one: 503 + Retry-After
     answer_s: float = 5.0  # for the node to answer the upgrade: cut
     ending_s: float = 5.0  # for what is queued to be read after one side has ended: cut
     buffer_bytes: int = 64 * 1024  # each way: the other side is not read meanwhile
-
-
-class _Refused(Exception):  # noqa: N818 - an answer
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(status, reason)
-        self.status = status
-        self.reason = reason
 
 
 class Door:
@@ -187,7 +184,7 @@ class DoorProtocol(_Side):
         self.transport.pause_reading()
         try:
             request = self._prepare(data)
-        except _Refused as refused:
+        except Refused as refused:
             self._refuse(refused)
             return
         task = asyncio.get_running_loop().create_task(self._open(request), name=f"door-{self.number}")
@@ -221,7 +218,7 @@ class DoorProtocol(_Side):
     def shutdown(self) -> None:
         """End it: this process stops. No frame can be put in between two others, so the client just comes again."""
         if self._upstream is None:
-            self._refuse(_Refused(503, "stopping"))
+            self._refuse(Refused(503, "stopping"))
         elif self.transport is not None:
             self.transport.close()
             self._cut_later(self.transport)
@@ -235,12 +232,12 @@ class DoorProtocol(_Side):
     # ---- finding the node ---------------------------------------------------------------------------
 
     def _prepare(self, data: bytes) -> bytes:
-        """Return the upgrade request for the node. Raises ``_Refused``."""
+        """Return the upgrade request for the node. Raises ``Refused``."""
         assert self.transport is not None
         if len(data) > self.limits.request_bytes:
-            raise _Refused(431, "request_bytes")
+            raise Refused(431, "request_bytes")
         if len(self._door.splices) + len(self._door.tasks) >= self.limits.connections:
-            raise _Refused(503, "full")
+            raise Refused(503, "full")
         head, _, _ = data.partition(b"\r\n\r\n")
         line, *lines = head.split(b"\r\n")
         target = line.split(b" ")[1].decode("latin-1")
@@ -266,25 +263,39 @@ class DoorProtocol(_Side):
         return b"\r\n".join([line, *kept, b"", b""])
 
     async def _open(self, request: bytes) -> None:
-        """Find the node, connect to it, splice."""
+        """Find the node, connect to it, splice. A node that died is replaced within moments: its visitors wait here."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.limits.owner_s
         try:
-            card = await self._find()
-            host, _, port = card.address.rpartition(":")
-            loop = asyncio.get_running_loop()
-            try:
-                async with asyncio.timeout(self.limits.connect_s):
-                    _, upstream = await loop.create_connection(
-                        lambda: _Upstream(self, request), host.strip("[]"), int(port)
-                    )
-            except (OSError, TimeoutError, ValueError):
-                self._door.owners.unreachable(card)
-                raise _Refused(503, "node_unreachable") from None
-        except _Refused as refused:
+            while True:
+                try:
+                    card, upstream = await self._connect(request)
+                    break
+                except Refused as refused:
+                    if not refused.passing or loop.time() + OWNER_AGAIN_S > until:
+                        raise
+                self._door.owners.doubt()
+                await asyncio.sleep(OWNER_AGAIN_S)
+        except Refused as refused:
             self._refuse(refused)
         else:
             self._splice(card, upstream)
         finally:
             self._task = None
+
+    async def _connect(self, request: bytes) -> tuple[NodeCard, _Upstream]:
+        """Connect to the room's owner. Raises ``Refused``."""
+        card = await self._find()
+        host, _, port = card.address.rpartition(":")
+        try:
+            async with asyncio.timeout(self.limits.connect_s):
+                _, upstream = await asyncio.get_running_loop().create_connection(
+                    lambda: _Upstream(self, request), host.strip("[]"), int(port)
+                )
+        except (OSError, TimeoutError, ValueError):
+            self._door.owners.unreachable(card)
+            raise Refused(503, "node_unreachable") from None
+        return card, upstream
 
     async def _find(self) -> NodeCard:
         try:
@@ -293,9 +304,9 @@ class DoorProtocol(_Side):
             else:
                 card = await self._door.owners.owner(self._code)
         except NodesUnavailable:
-            raise _Refused(503, "directory") from None
+            raise Refused(503, "directory") from None
         if card is None:
-            raise _Refused(503, "owner_unknown")
+            raise Refused(503, "owner_unknown")
         return card
 
     def _splice(self, card: NodeCard, upstream: _Upstream) -> None:
@@ -314,26 +325,12 @@ class DoorProtocol(_Side):
             self._timer = asyncio.get_running_loop().call_later(self.limits.answer_s, self.cut)
         self.transport.resume_reading()
 
-    def _refuse(self, refused: _Refused) -> None:
+    def _refuse(self, refused: Refused) -> None:
         assert self.transport is not None
         if self.transport.is_closing():
             return
         _refused.labels(refused.reason).inc()
-        status = HTTPStatus(refused.status)
-        body = b'{"type":"about:blank","title":"%s","status":%d,"code":"%s"}' % (
-            status.phrase.encode(),
-            status,
-            refused.reason.encode(),
-        )
-        lines = [
-            f"HTTP/1.1 {status.value} {status.phrase}".encode(),
-            b"Content-Type: application/problem+json",
-            b"Content-Length: %d" % len(body),
-            b"Connection: close",
-        ]
-        if status is HTTPStatus.SERVICE_UNAVAILABLE:
-            lines.append(b"Retry-After: 1")
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.write(refused.answer())
         self.transport.close()
         self._cut_later(self.transport)
 
@@ -389,12 +386,12 @@ class DoorProtocol(_Side):
 
 
 def _room_of(path: str) -> RoomCode | None:
-    """Return the room a path leads to, None for the lobby. Raises ``_Refused``."""
+    """Return the room a path leads to, None for the lobby. Raises ``Refused``."""
     if path == "/ws/lobby":
         return None
     if not path.startswith("/ws/game/"):
-        raise _Refused(404, "not_found")
+        raise Refused(404, "not_found")
     code = normalise_room_code(urllib.parse.unquote(path.removeprefix("/ws/game/")))
     if code is None:
-        raise _Refused(404, "room_not_found")
+        raise Refused(404, "room_not_found")
     return code

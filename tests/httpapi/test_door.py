@@ -244,7 +244,7 @@ async def test_a_secret_that_does_not_match_is_no_door() -> None:
 async def test_an_unknown_owner_is_a_503_until_there_is_one() -> None:
     async with node(gate=GATE, control=True) as running:
         cards = Cards()
-        async with house(cards) as public:
+        async with house(cards, limits=DoorLimits(owner_s=0.1)) as public:
             client = await public.dial()
             assert (client.status, client.header("Retry-After")) == (503, "1")
             cards.cards = [card(running)]
@@ -253,10 +253,26 @@ async def test_an_unknown_owner_is_a_503_until_there_is_one() -> None:
             assert (await public.dial()).status == 101
 
 
+async def test_whoever_comes_while_a_room_changes_owners_waits_for_the_next_one() -> None:
+    async with node(gate=GATE, control=True) as dead, node(gate=GATE, control=True) as successor:
+        cards = Cards(card(dead))
+        async with house(cards, limits=DoorLimits(owner_s=10.0)) as public:
+            await dead.listener.close()
+            coming = asyncio.create_task(public.dial())
+            before = cards.read_count
+            await eventually(lambda: cards.read_count > before + 1)  # it has looked in vain
+            assert not coming.done()
+            cards.cards = [card(dead), card(successor, beat=2)]
+            client = await coming
+            assert client.status == 101
+            client.writer.write(message(Hello()))
+            await successor.hub.until(lambda: bool(successor.hub.members))
+
+
 async def test_a_node_that_is_gone_is_not_tried_again_before_it_says_something_new() -> None:
     async with node(gate=GATE, control=True) as running:
         cards = Cards(card(running))
-        async with house(cards) as public:
+        async with house(cards, limits=DoorLimits(owner_s=0.1)) as public:
             await running.listener.close()
             assert (await public.dial()).status == 503
             owner = public.door.owners.owner(CODE)
