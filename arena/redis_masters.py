@@ -2,11 +2,8 @@
 
 from typing import Any, Final
 
-from redis.asyncio import Connection, ConnectionPool, Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio import Connection, ConnectionPool, Redis
 from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
 
@@ -62,19 +59,6 @@ def connect_place(address: RedisAddress, place: Place, *, pool_class: Any = Conn
     told = {"host": place[0], "port": place[1], "db": address.database}
     who = {"username": address.username or None, "password": address.password or None}
     return _client(pool_class, {**told, **who, **options})
-
-
-def connect_cluster(address: RedisAddress, **options: Any) -> RedisCluster:
-    """Return a client of a cluster that follows its slots. A command may touch one slot; nothing is repeated."""
-    return RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in address.places],
-        username=address.username or None,
-        password=address.password or None,
-        protocol=2,
-        retry=Retry(NoBackoff(), 0),
-        require_full_coverage=False,
-        **options,
-    )
 
 
 async def connect_masters(url: str, **options: Any) -> list[Redis]:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from arena import logs, metrics
+from arena.redis_address import is_cluster
 from arena.settings import Settings, SettingsError
 from arena.tasks import end
 from httpapi.store.database import Database
@@ -30,7 +31,7 @@ from httpapi.worker.limits import (
 )
 from httpapi.worker.packs import PackServer
 from httpapi.worker.recorder import Recorder
-from httpapi.worker.streams import StreamReader, redis_client
+from httpapi.worker.streams import CONNECTIONS_MAX, StreamReader, redis_client
 from protocol import keys
 
 Job = Callable[[asyncio.Event], Awaitable[None]]
@@ -56,7 +57,9 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
     url = settings.require_database()
     recording = Database(url, pool_max=DATABASE_CONNECTIONS_MAX, timeout_s=RECORDING_S_MAX)
     serving = Database(url, pool_max=DATABASE_CONNECTIONS_MAX, timeout_s=SERVING_S_MAX)
-    redis = redis_client(settings.require_redis())
+    apart = is_cluster(settings.require_redis())
+    connections = CONNECTIONS_MAX + (2 * settings.shards if apart else 0)  # a read for each stream of each shard
+    redis = redis_client(settings.require_redis(), connections=connections)
     consumer = f"{settings.node_name}-{os.getpid()}-{secrets.token_hex(4)}"
     recorder = Recorder(recording, redis, stopping)
     server = PackServer(serving, redis)
@@ -69,6 +72,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
         handler=recorder.handle,
         in_hand=RESULTS_IN_HAND_MAX,
         together=False,
+        by_slot=apart,
     )
     requests = StreamReader(
         redis,
@@ -79,6 +83,7 @@ async def serve(settings: Settings, stopping: asyncio.Event) -> None:
         handler=server.handle,
         in_hand=REQUESTS_IN_HAND_MAX,
         together=True,
+        by_slot=apart,
     )
     jobs: dict[str, Job] = {
         "results": results.run,

@@ -16,10 +16,12 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
-from arena import logs, metrics
+from arena import logs, metrics, redis_masters
+from arena.redis_address import is_cluster
 from arena.tasks import heed_cancellation
+from httpapi.store.redis import connect_cluster
 from httpapi.worker.backoff import BackOff
 from httpapi.worker.limits import READ_BLOCK_MS, REDIS_S_MAX, STALE_MS
 from protocol import keys
@@ -30,9 +32,12 @@ from protocol.ids import ShardId
 GROUP: Final = "workers"
 CLAIM_EVERY_S: Final = 2.999  # a prime number of milliseconds: workers do not beat together
 CANCEL_AGAIN_S: Final = 0.05
+CONNECTIONS_MAX: Final = 16
+"""To one server; of a cluster, beside those on which reads wait."""
+
 _MESSAGE: Final = keys.MESSAGE.encode()
 
-RedisAway = (RedisError, OSError, TimeoutError)
+RedisAway = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What says that Redis cannot be asked now; whether a command was done is unknown."""
 
 _log = logs.get("worker.streams")
@@ -52,13 +57,19 @@ class Entry(Struct, frozen=True):
 Handler = Callable[[Entry], Awaitable[None]]
 
 
-def redis_client(url: str, *, connections: int = 16) -> Redis:
-    """Return a client that retries nothing by itself. Blocking reads bring their own deadline."""
-    return Redis.from_url(
+def redis_client(url: str, *, connections: int = CONNECTIONS_MAX) -> Redis:
+    """Return a client that retries nothing by itself. Blocking reads bring their own deadline.
+
+    ``connections`` to one server, or to each of a cluster's: there, each shard's streams are read on one of their own.
+    """
+    timeout_s = READ_BLOCK_MS / 1000 + REDIS_S_MAX
+    if is_cluster(url):
+        return connect_cluster(url, connections=connections, timeout_s=timeout_s)
+    return redis_masters.connect(
         url,
         protocol=2,
         retry=Retry(NoBackoff(), 0),
-        socket_timeout=READ_BLOCK_MS / 1000 + REDIS_S_MAX,
+        socket_timeout=timeout_s,
         socket_connect_timeout=REDIS_S_MAX,
         health_check_interval=0,
         max_connections=connections,

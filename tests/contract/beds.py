@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 from redis.asyncio import Redis, RedisCluster
 
 from arena.redis_address import parse
-from arena.redis_masters import connect_cluster
+from arena.redis_cluster import Cluster
 from gameserver.adapters.memory import MemoryShardStore
 from gameserver.adapters.memory_directory import MemoryDirectory
 from gameserver.adapters.memory_world import MemoryWorld
@@ -395,7 +395,7 @@ class ClusterBed(RedisBed):
     """A cluster: whatever needs a line of its own, another configuration or the directory is tested elsewhere."""
 
     def _connect(self, url: str) -> Redis:
-        raw: Any = connect_cluster(parse(url), socket_timeout=WAIT_S)
+        raw: Any = Cluster(parse(url), socket_timeout=WAIT_S)
         return cast(Redis, raw)  # it has the commands that the bed gives
 
     async def snapshot(self) -> Any:
