@@ -128,7 +128,8 @@ class Claiming:
             )
         self._missing_since.pop(shard_id, None)
         if claim.outcome is ClaimOutcome.HELD:
-            self.not_before(shard_id, now + claim.ms_left)
+            # Not for the whole lease: it may be released long before, and not everybody hears of that.
+            self.not_before(shard_id, now + min(claim.ms_left, 2 * settings.claim_ms))
         elif claim.outcome is ClaimOutcome.CLAIMED:
             assert claim.head is not None
             if steal is not None:
