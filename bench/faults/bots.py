@@ -37,7 +37,7 @@ class Room:
         orders = process.orders
         self.code = ""
         self.random = Random(f"{orders.seed}:{number}")
-        self.changing = number % 2 == 1
+        self.changing = orders.changing and number % 2 == 1
         self._process = process
         url = orders.servers[number % len(orders.servers)]
         self.seats = [

@@ -90,6 +90,7 @@ class Crowd:
                 servers=self._servers,
                 questions=self._plan.questions,
                 seconds=self._plan.seconds,
+                changing=self._plan.changing,
                 pulse_s=self._plan.pulse_s,
                 stuck_s=self._plan.recover_s + 30,
                 seed=self._plan.seed * 100 + number,

@@ -16,6 +16,9 @@ from bench.faults.stack import Node, Stack
 
 POINT_S: Final = 5.0
 VICTIM_S: Final = 20.0
+SETTLE_S: Final = 3.0
+"""For so long a node that runs may have no room before it is given up as a victim."""
+
 END_S: Final = 30.0
 READY_S: Final = 60.0
 
@@ -72,14 +75,16 @@ class Injector:
 
     async def _victim(self, random: Random, point: str = "") -> tuple[Node, list[str]]:
         """Choose a node that owns rooms, with another one to take over, and return it with its rooms."""
-        until = time.monotonic() + VICTIM_S
-        while time.monotonic() < until:
+        began = all_ready_at = time.monotonic()
+        while time.monotonic() - began < VICTIM_S and time.monotonic() - all_ready_at < SETTLE_S:
             ready = [node for node in self._stack.nodes if node.ready]
             owned = {node.name: await self._stack.rooms_of(node, self._crowd.codes) for node in ready}
             fit = [node for node in ready if owned[node.name] and point in ("", node.point)]
             if fit and len(ready) >= min(3, len(self._stack.nodes)):
                 node = random.choice(fit)
                 return node, owned[node.name]
+            if len(ready) < len(self._stack.nodes):
+                all_ready_at = time.monotonic()
             await asyncio.sleep(0.05)
         raise Impossible(f"no {point or 'fitting'} node owns a room")
 

@@ -49,6 +49,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     every_s: float = 2.0  # from one recovery to the next fault, on the average
     questions: int = 3
     seconds: int = 5
+    changing: bool = True  # in every other room answers may be changed, and are
     pulse_s: float = 1.0
     recover_s: float = 60.0  # within which everything goes on after a fault
     environment: dict[str, str] = {}

@@ -15,6 +15,7 @@ class Orders(Struct, frozen=True, kw_only=True):
     servers: list[str]  # public addresses; room k uses the (k modulo their number)th
     questions: int
     seconds: int
+    changing: bool
     pulse_s: float  # each room has a command under way at least this often
     stuck_s: float  # a room that shows nothing new for so long is stuck
     seed: int
