@@ -193,6 +193,14 @@ class LiveRoom:
             stream.members.pop(older, None)
         return older
 
+    def told_may_be_lost(self) -> None:
+        """The store lost something: card, number of connections and requests may be gone, too. Write them again."""
+        self.card_said = None
+        self.connections_told = (-1, 0.0)
+        self.asked_at.clear()
+        if self.card is not None:
+            self.shard.changed_cards.setdefault(self.room_code, self)
+
     # ---- rebuilding ------------------------------------------------------------------------------
 
     def checkpointed(self, blob: bytes, seq: int) -> None:

@@ -168,6 +168,8 @@ class Losses:
             log.warning("not_healed", shard=shard.id, outcome=str(reply.outcome), head=reply.seq, kept_from=seq)
             return False
         shard.lease.mended(sent_ms, anew=False)
+        for live in shard.rooms.values():
+            live.told_may_be_lost()
         self._metrics.healed.inc()
         log.warning("shard_healed", shard=shard.id, fell_back_to=loss.seq, records=len(commits))
         return True

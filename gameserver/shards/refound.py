@@ -94,10 +94,8 @@ class Rewriting:
             members = [*live.everybody(), *live.seats.values(), *live.watchers]
             live.streams = {}
             live.published.clear()
-            live.asked_at.clear()
             live.card_wanted = True
-            live.card_said = None
-            live.connections_told = (-1, 0.0)  # what was written of them may be gone, too
+            live.told_may_be_lost()
             shard.wants_tick(live)
             for member in dict.fromkeys(members):
                 if member.state in (MemberState.SEATED, MemberState.WATCHING):

@@ -125,3 +125,19 @@ async def test_who_goes_on_beating_is_no_longer_taken_for_dead(tmp_path: Path) -
     assert other in neighbours.dead
     neighbours.seen([structs.replace(card, instance=other, beat_ms=900)])
     assert other not in neighbours.dead, "two that suspect each other would steal from each other for ever"
+
+
+async def test_a_card_that_the_store_lost_is_written_again_when_it_is_healed(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    await node.start()
+    before = node.world.snapshot()
+    await node.create()
+    await node.run_errands()
+    assert node.world.cards, "people can join"
+    node.world.fall_back(before)
+    assert not node.world.cards
+    await node.join("ann")
+    await node.mend()
+    await node.tick()
+    await node.run_errands()
+    assert node.world.cards, "else nobody could join for half an hour"
