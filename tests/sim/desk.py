@@ -13,7 +13,7 @@ from protocol.ids import RoomCode, ShardId, shard_of
 from protocol.tickets import ISSUER, TicketClaims
 from tests.shards.support import question
 from tests.sim.loop import Process
-from tests.sim.truth import Violation
+from tests.sim.room_truth import Violation
 from tests.sim.world import SimWorld
 
 if TYPE_CHECKING:

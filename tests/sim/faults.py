@@ -85,11 +85,16 @@ _stall = _pause
 
 def _store_down(sim: "Simulation", fault: Fault) -> None:
     sim.world.down = True
+    sim.downs += 1
 
     def up() -> None:
-        sim.world.down = False
+        sim.downs -= 1
+        sim.world.down = sim.downs > 0 and sim.faulty
 
     sim.outside.call(fault.length, up)
+    end = sim.loop.time() + fault.length
+    before = sim.oracle.away[-1][1] if sim.oracle.away else 0.0
+    sim.oracle.away.append((max(sim.loop.time(), before), max(end, before)))
     for node in sim.live_nodes():
         node.process.call(0.002, node.store.lose)
         node.process.trouble_at = sim.loop.time() + fault.length
@@ -148,6 +153,13 @@ def _suspect(sim: "Simulation", fault: Fault) -> None:
     node = _busy(sim, fault)
     if node is not None:
         tell_death(node.instance, sim.nodes, sim.random)
+        node.process.trouble_at = sim.loop.time()
+
+
+def _time_jump(sim: "Simulation", fault: Fault) -> None:
+    """The store's clock is set, by up to half a minute, either way."""
+    sim.world.skew_us += int((fault.amount - 0.5) * 60_000_000)
+    for node in sim.live_nodes():
         node.process.trouble_at = sim.loop.time()
 
 

@@ -10,7 +10,8 @@ from gameserver.verify import check as verify
 from protocol import codec
 from protocol.bus import MatchResult
 from protocol.ids import ShardId
-from tests.sim.truth import UNKNOWN, RoomTruth, ShardTruth
+from tests.sim.room_truth import UNKNOWN, RoomTruth
+from tests.sim.truth import ShardTruth
 
 if TYPE_CHECKING:
     from tests.sim.people import Person

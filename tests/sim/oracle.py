@@ -15,7 +15,8 @@ from protocol.ids import ShardId, shard_of
 from protocol.server import Ack, ClockTell, Delta, PrivateDelta, Refused, Resync, ServerMessage, Welcome
 from protocol.types import View
 from tests.sim.loop import Process, State
-from tests.sim.truth import UNKNOWN, Fallen, RoomTruth, ShardTruth, Snapshot, Violation
+from tests.sim.room_truth import UNKNOWN, RoomTruth, Snapshot, Violation
+from tests.sim.truth import Fallen, ShardTruth
 from tests.sim.world import Log
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CLOCK_SLACK_MS = 12
 STEP_MS = 250
+NOTICE_S = 1.2
 PATIENCE_S = 8.0
 """How long an owner must have been well for history to be safe with it."""
 
@@ -43,6 +45,7 @@ class Oracle:
         self.versions: dict[tuple[str, int, str, int], View] = {}
         self.silent = False
         self.losses = 0
+        self.away: list[tuple[float, float]] = []  # when the store was down, in loop time
         self.counts: dict[str, int] = {}
 
     def truth_of(self, code: str) -> ShardTruth:
@@ -115,9 +118,15 @@ class Oracle:
         owner = truth.owner
         process = self.processes[owner.instance]
         awake_ms = (process.awake_s() - owner.awake_s) * 1000 * 1.01
-        allowed = owner.clock + awake_ms + (process.pauses - owner.pauses) * STEP_MS + CLOCK_SLACK_MS
+        away_ms = 0.0 if process.pauses != owner.pauses else self._away_ms(owner.began_s)
+        allowed = owner.clock + awake_ms - away_ms + (process.pauses - owner.pauses) * STEP_MS + CLOCK_SLACK_MS
         if clock > allowed:
             raise Violation(f"shard {truth.shard}: clock {clock} runs ahead of its owner's {allowed:.0f}")
+
+    def _away_ms(self, since_s: float) -> float:
+        """How long nobody could reach the store, without what it takes to notice: then every clock stands (law 12)."""
+        spans = (min(end, self._now_s()) - max(start, since_s) for start, end in self.away)
+        return sum(max(0.0, span - NOTICE_S) * 1000 for span in spans)
 
     def answered(self, instance: str, request: Commit | Renewal, reply: CommitReply, boot_ms: float) -> None:
         """An answer reached the node; it was sent at ``boot_ms`` of the node's clock."""

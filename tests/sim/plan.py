@@ -46,6 +46,7 @@ KINDS: Final[dict[str, float]] = {
     "node_cut": 1.5,
     "drain": 1.0,
     "suspect": 1.5,
+    "time_jump": 1.0,
     "road": 2.0,
     "break": 3.0,
     "second_tab": 1.5,

@@ -3,47 +3,20 @@
 Kept apart from the code under test but for the rooms themselves, which are pure: a room is what its inputs make it.
 """
 
-from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
 
-from gameserver.games.mode import Audience
 from gameserver.ports import Commit, CommitReply, Head, Healing, Refounding
 from gameserver.rooms import inputs
 from gameserver.rooms.record import unpack_input
 from gameserver.rooms.room import Room
 from protocol import codec
-from protocol.bus import MatchResult, RoomCard
+from protocol.bus import MatchResult
 from protocol.client import Command
-from protocol.types import View
 from tests.sim.loop import Process
-
-SNAPSHOTS_KEPT = 4_000
-AUDIENCES = tuple(Audience)
-UNKNOWN = b"?"
-"""A command that counts, but was never seen: it was committed as part of a checkpoint."""
-
-
-class Violation(AssertionError):  # noqa: N818 - it is a finding
-    """An oracle's finding. Whoever swallows it, it was seen."""
-
-    seen: ClassVar[list["Violation"]] = []
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.seen.append(self)
-
-
-class Snapshot(Struct):
-    """A room as of one record."""
-
-    clock: int
-    views: dict[str, View]
-    privates: dict[int, View]
-    card: RoomCard
+from tests.sim.room_truth import UNKNOWN, RoomTruth, Violation
 
 
 class Epoch(Struct):
@@ -59,39 +32,6 @@ class Epoch(Struct):
     pauses: int
     committed: int  # the greatest clock committed in it
     over: bool = False
-
-
-class RoomTruth:
-    """One room, rebuilt."""
-
-    def __init__(self, code: str, room: Room) -> None:
-        self.code = code
-        self.room = room
-        self.snapshots: list[Snapshot] = []
-        self.accepted: dict[tuple[int, int], bytes] = {}  # (seat, command id) → as it came
-        self.adopted_in = 0  # the epoch in which it was last adopted (or created)
-        self.matches: dict[str, int] = {}  # match id → its number
-        self.voided: set[str] = set()
-        self.moderated: dict[str, int] = {}
-        self.reveals: dict[tuple[str, int], int] = {}  # told: (match, question) → shard clock
-        self.buried = False
-
-    def snapshot(self, clock: int) -> None:
-        """Keep what everybody may see now."""
-        room = self.room
-        seats = room.state.seats
-        privates = {number: room.private_view(number) or {} for number in seats} if room.running_match else {}
-        views = {str(audience): room.view(audience) for audience in AUDIENCES}
-        self.snapshots.append(Snapshot(clock, views, privates, room.card()))
-        del self.snapshots[:-SNAPSHOTS_KEPT]
-
-    def at(self, clock: int) -> Iterator[Snapshot]:
-        """Yield what may be told under this clock: what was true at it, or last before it."""
-        for snapshot in reversed(self.snapshots):
-            if snapshot.clock <= clock:
-                yield snapshot
-                if snapshot.clock < clock:
-                    return
 
 
 class Fallen(Struct):
@@ -162,6 +102,8 @@ class ShardTruth:
 
     def remember(self) -> Fallen:
         """Return what a snapshot of the store holds of this shard."""
+        if self.fallen is not None:
+            return self.fallen
         epoch = self.epochs[-1].epoch if self.epochs else 0
         return Fallen(self.seq, self.digest, self.genesis, epoch=epoch, missing=not self.epochs, clock=self.clock)
 
@@ -437,8 +379,3 @@ class ShardTruth:
             room = self.find(result.code)
             if room is None or result.id not in room.matches:
                 raise Violation(f"{where}: a result of match {result.id}, which nobody played")
-
-
-def plain(view: View | None) -> Any:
-    """Return a view as the wire makes it: maps and lists, for comparing."""
-    return view if view is None else codec.canonical(view)

@@ -44,6 +44,7 @@ class SimWorld(MemoryWorld):
         super().__init__(now_us)
         self.log = log
         self.down = False
+        self.skew_us = 0  # the store's own clock was set, or its successor's is another
 
     def claim(
         self, shard: ShardId, instance: InstanceId, nonce: Nonce, lease_ms: int, steal_epoch: int | None
