@@ -251,6 +251,11 @@ def encode_private(epoch: int, n: int, patch: Patch, *, wire: WireFormat = WireF
     return _encode(fields, wire)
 
 
+def in_json(payload: bytes) -> bytes:
+    """Return the JSON of a server's message, from its msgpack as it was encoded here."""
+    return orjson.dumps(msgpack.unpackb(payload), default=_json_builtins)
+
+
 def encode_ack(ids: Sequence[int], *, wire: WireFormat = WireFormat.MSGPACK) -> bytes:
     """Return the same bytes as ``encode_server(Ack(ids))``, faster."""
     if wire is WireFormat.JSON:

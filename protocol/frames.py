@@ -35,6 +35,11 @@ def text(payload: bytes) -> bytes:
     return _SHORT_TEXT[len(payload)] + payload if len(payload) < 126 else _longer(_FIN_TEXT, payload)
 
 
+def payload_of(frame: bytes) -> bytes:
+    """Return the payload of a frame made here."""
+    return frame[{126: 4, 127: 10}.get(frame[1], 2) :]
+
+
 def close(code: int, reason: str = "") -> bytes:
     """Return a close frame. A reason over 123 bytes is cut at a character's boundary."""
     told = reason.encode("utf-8", "replace")

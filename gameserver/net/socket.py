@@ -104,6 +104,13 @@ class Socket(Handshake):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes: of the request first, of frames from then on."""
+        arrivals = self._edge.arrivals
+        if not arrivals:
+            self._edge.loop.call_soon(self._edge.take_arrivals)
+        arrivals.append((self, data))
+
+    def take(self, data: bytes) -> None:
+        """Look at bytes that were read."""
         if self._phase is Phase.REQUEST or self._phase is Phase.ADMIT:
             self._take_early(data)
         else:
@@ -111,6 +118,7 @@ class Socket(Handshake):
 
     def eof_received(self) -> None:
         """The peer sends no more: so it is over (the transport closes itself then)."""
+        self._edge.take_arrivals()
         if self._phase not in (Phase.CLOSING, Phase.CLOSED):
             self._end()
 
@@ -118,6 +126,7 @@ class Socket(Handshake):
         """The socket is gone: leave every list before the number of its descriptor can come again."""
         del exc  # a reset and an end of file mean the same here
         edge = self._edge
+        edge.take_arrivals()
         self._clear = False
         self._close_direct()
         self._whole = NONE_WHOLE

@@ -36,7 +36,7 @@ async def run(shards: "Iterable[Shard]", store: ShardStore, directory: Directory
             continue
         if shard.running:
             _measure(shard)
-        before = shard.trimmable()
+        before = shard.trimmable() if shard.journal.worth_trimming else None
         if before is not None:
             await store.trim(shard.id, shard.genesis, nonce=shard.nonce, before_seq=before)
             shard.journal.trimmed(before)

@@ -34,12 +34,18 @@ class JournalLength:
             return None
         return self._sizes[len(self._sizes) // 2][0]
 
+    @property
+    def worth_trimming(self) -> bool:
+        """Whether enough records may have gathered; asked often, so without a look at each room."""
+        return self._enough(self.memory_seq)
+
     def trimmable(self, needed_seq: int) -> int | None:
         """Return the seq before which records may go, when enough have gathered to be worth a call."""
         before = min(needed_seq, self.memory_seq)
-        if not self._sizes or before <= self._sizes[0][0] + limits.JOURNAL_RECORDS_MAX // 8:
-            return None
-        return before
+        return before if self._enough(before) else None
+
+    def _enough(self, before: int) -> bool:
+        return bool(self._sizes) and before > self._sizes[0][0] + limits.JOURNAL_RECORDS_MAX // 8
 
     def trimmed(self, before_seq: int) -> None:
         """Records with seq < ``before_seq`` are gone."""

@@ -20,16 +20,14 @@ if TYPE_CHECKING:
 class Step:
     """One delta of a stream, and the view it leads to."""
 
-    __slots__ = ("_json", "clock", "epoch", "from_n", "n", "patch", "view", "wire")
+    __slots__ = ("_json", "clock", "first", "n", "view", "wire")
 
-    def __init__(self, *, epoch: int, from_n: int, n: int, clock: int, patch: delta.Patch, view: View) -> None:
-        self.epoch = epoch
-        self.from_n = from_n
+    def __init__(self, n: int, clock: int, wire: bytes, view: View, *, first: bool) -> None:
         self.n = n
+        self.first = first  # made from nothing: it leads nowhere from a view that somebody may have
         self.clock = clock
-        self.patch = patch
+        self.wire = wire  # the whole WebSocket frame
         self.view = view
-        self.wire = frames.binary(codec.encode_delta(epoch, from_n, n, clock, patch))
         self._json: bytes | None = None
 
     def frame(self, wire_format: WireFormat) -> bytes:
@@ -37,9 +35,13 @@ class Step:
         if wire_format is WireFormat.MSGPACK:
             return self.wire
         if self._json is None:
-            payload = codec.encode_delta(self.epoch, self.from_n, self.n, self.clock, self.patch, wire=WireFormat.JSON)
-            self._json = frames.text(payload)
+            self._json = _in_json(self.wire)
         return self._json
+
+
+def _in_json(wire: bytes) -> bytes:
+    """Return a delta's frame for members who speak JSON."""
+    return frames.text(codec.in_json(frames.payload_of(wire)))
 
 
 class Stream:
@@ -72,7 +74,7 @@ class Stream:
         # Who listens, and the way to send msgpack frames there; None: it speaks JSON.
         self.members: dict[RoomMember, Callable[[bytes], None] | None] = {}
         self.idle_since: int | None = 0
-        self._history: deque[Step] = deque(maxlen=limits.HISTORY_FRAMES_MAX)
+        self._history: deque[bytes] = deque(maxlen=limits.HISTORY_FRAMES_MAX)  # frames, up to ``confirmed_n``
         self._history_bytes = 0
 
     def build(self, view: View, clock: int, append_only: frozenset[str], *, told: int) -> Step | None:
@@ -85,32 +87,41 @@ class Stream:
         patch = delta.diff({} if before is None else before, view, append_only)
         if before is not None and not patch:
             return None
-        step = Step(epoch=self.epoch, from_n=self.n, n=self.n + 1, clock=told, patch=patch, view=view)
-        self.n += 1
+        n = self.n + 1
+        wire = frames.binary(codec.encode_delta(self.epoch, self.n, n, told, patch))
+        self.n = n
         self.live = view
-        return step
+        return Step(n, told, wire, view, first=before is None)
 
     def confirm(self, step: Step) -> None:
         """Take a step as durable: it may be told, and first views are made from it."""
         self.confirmed = step.view
         self.confirmed_n = step.n
         self.confirmed_clock = step.clock
-        if len(self._history) == self._history.maxlen:
-            self._history_bytes -= len(self._history[0].wire)
-        self._history.append(step)
-        self._history_bytes += len(step.wire)
+        wire, history = step.wire, self._history
+        if step.first:
+            self._forget()
+            return
+        if len(history) == history.maxlen:
+            self._history_bytes -= len(history[0])
+        history.append(wire)
+        self._history_bytes += len(wire)
         while self._history_bytes > limits.HISTORY_BYTES_MAX:
-            self._history_bytes -= len(self._history.popleft().wire)
+            self._history_bytes -= len(history.popleft())
 
-    def since(self, n: int) -> list[Step] | None:
-        """Return the confirmed steps from version ``n`` on; None when they are not all kept."""
-        if n == self.confirmed_n:
-            return []
-        steps = [step for step in self._history if step.from_n >= n]
-        return steps if steps and steps[0].from_n == n else None
+    def since(self, n: int, wire_format: WireFormat) -> list[bytes] | None:
+        """Return the confirmed frames from version ``n`` on; None when they are not all kept."""
+        missing = self.confirmed_n - n
+        if not 0 <= missing <= len(self._history):
+            return None
+        kept = list(self._history)[len(self._history) - missing :]
+        return kept if wire_format is WireFormat.MSGPACK else [_in_json(wire) for wire in kept]
 
     def rest(self) -> None:
         """Stop keeping the stream while nobody listens: the next view starts without history."""
         self.live = None
+        self._forget()
+
+    def _forget(self) -> None:
         self._history.clear()
         self._history_bytes = 0

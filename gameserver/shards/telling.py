@@ -101,10 +101,11 @@ class Tell:
                 view=stream.confirmed,
                 private=first.private,
             )
-            missing: list[Step] = []
+            missing: list[bytes] = []
         else:
             at = member.hello.at
-            found = stream.since(at.n) if at is not None and at.epoch == stream.epoch else None
+            resumes = at is not None and at.epoch == stream.epoch
+            found = stream.since(at.n, connection.format) if at is not None and resumes else None
             missing = found or []
             message = Welcome(
                 room=self.live.room_code,
@@ -124,6 +125,6 @@ class Tell:
             member.secret = None
         payload = codec.encode_server(message, connection.format)
         out = frames.frame_for(connection.format, payload)
-        connection.send(out + b"".join(step.frame(connection.format) for step in missing))
+        connection.send(out + b"".join(missing))
         stream.members[member] = connection.send if connection.format is WireFormat.MSGPACK else None
         stream.idle_since = None

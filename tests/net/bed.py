@@ -295,6 +295,20 @@ class FakeTransport(asyncio.Transport):
         self._protocol.connection_lost(None)
 
 
+class _Prompt(Socket):
+    """Looks at bytes when they are read: one at a time there is no turn of a loop to wait for."""
+
+    __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._edge.take_arrivals()
+
+
+class _PromptEcho(_Prompt, EchoSocket):
+    __slots__ = ()
+
+
 class Bench:
     """One socket on a fake transport."""
 
@@ -329,7 +343,7 @@ class Bench:
 
     def connect(self, *, echo: bool = False) -> tuple[Socket, FakeTransport]:
         """Accept one more socket."""
-        socket = EchoSocket(self.edge) if echo else Socket(self.edge, self.limits.message_bytes)
+        socket = _PromptEcho(self.edge) if echo else _Prompt(self.edge, self.limits.message_bytes)
         transport = FakeTransport(socket, self.loop)
         socket.connection_made(transport)
         return socket, transport

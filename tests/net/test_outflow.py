@@ -282,6 +282,16 @@ async def test_a_write_that_the_kernel_refuses_ends_the_connection_once() -> Non
         await running.hub.until(lambda: member.gone_count == 1)
 
 
+async def test_what_was_read_before_the_end_is_looked_at_before_it() -> None:
+    async with node() as running:
+        for number in range(20):
+            client, member = await running.join()
+            client.writer.write(message(ClockAsk(c=number)) + message(ClockAsk(c=number + 1)))
+            client.writer.write_eof()
+            await running.hub.until(lambda member=member: member.gone_count == 1)
+            assert member.messages == [ClockAsk(c=number), ClockAsk(c=number + 1)]
+
+
 async def test_many_clients_at_once() -> None:
     async with node() as running:
         pairs = [await running.join() for _ in range(150)]
