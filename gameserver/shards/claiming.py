@@ -35,6 +35,7 @@ class Claiming:
         self._missing_since: dict[ShardId, float] = {}
         self._freed_at: dict[ShardId, float] = {}
         self._claiming: set[ShardId] = set()
+        self._nonces: dict[ShardId, Nonce] = {}  # of shards that do not run here yet
 
     def not_before(self, shard_id: ShardId, at_ms: float) -> None:
         """Do not try this shard before ``at_ms`` (monotonic)."""
@@ -106,7 +107,8 @@ class Claiming:
 
     async def _claim(self, shard_id: ShardId, look: Look | None) -> None:
         keeper, settings = self._keeper, self._settings
-        nonce = Nonce(secrets.token_hex(16))
+        # The same until the shard runs here: a claim whose answer, or whose journal, got lost is not held against us.
+        nonce = self._nonces.setdefault(shard_id, Nonce(secrets.token_hex(16)))
         # Only from the epoch that was seen, and only from an instance known to be dead: never from its successor.
         steal = None
         if look is not None and look.head.nonce and look.instance in keeper.neighbours.dead:
@@ -160,5 +162,6 @@ class Claiming:
         )
         rooms = recovery.fill(shard, recovered, keeper.faults)
         self._free_since.pop(shard_id, None)
+        del self._nonces[shard_id]
         keeper.take(shard)
         log.info("shard_adopted", shard=shard_id, epoch=head.epoch, seq=head.seq, rooms=rooms)

@@ -4,12 +4,15 @@ import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gameserver.ports import NodeCard
+import pytest
+
+from gameserver.ports import NodeCard, StoreUnavailable
 from gameserver.shards import placement
-from protocol.client import SetReady
+from protocol.client import SetReady, StartMatch
 from protocol.errors import CloseCode
 from protocol.ids import InstanceId, ShardId, shard_of
 from tests.shards.support import CODE, SHARDS, Node
+from tests.shards.test_shard import until
 
 SHARD = shard_of(CODE, SHARDS)
 
@@ -176,6 +179,24 @@ async def test_who_does_not_heal_in_time_loses_the_shard(tmp_path: Path) -> None
     assert second.keeper.owned(SHARD) is not None
 
 
+async def test_a_claim_whose_journal_could_not_be_read_is_repeated_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    village, first, second = await two(tmp_path)
+    village.nodes.remove(first)
+    second.keeper.neighbours.node_died(instance(first))
+
+    async def away(*_args: object, **_named: object) -> None:
+        raise StoreUnavailable("not now")
+
+    monkeypatch.setattr(second.store, "read_journal", away)
+    await second.keeper.claim_free()
+    assert not second.keeper.shards
+    monkeypatch.undo()
+    await second.keeper.claim_free()
+    assert len(second.keeper.shards) == SHARDS
+
+
 async def test_nothing_is_claimed_before_the_links_stand(tmp_path: Path) -> None:
     village = Village()
     village.stands = False
@@ -213,6 +234,29 @@ async def test_a_joining_node_gets_its_share_when_it_has_settled(tmp_path: Path)
     assert sorted(first.keeper.shards.keys() | second.keeper.shards.keys()) == list(range(SHARDS))
     assert len(second.keeper.shards) == 1
     assert all(after - before <= 1 for before, after in itertools.pairwise(seen))
+
+
+async def test_an_open_question_is_not_interrupted_for_thirty_seconds(tmp_path: Path) -> None:
+    village = Village()
+    first = await village.node(tmp_path, "a")
+    second = await village.node(
+        tmp_path, next(f"b{n}" for n in range(99) if placement.weight(f"b{n}", SHARD) > placement.weight("a", SHARD))
+    )
+    await first.create(questions=3, seconds=120)
+    ann, _ = await first.join("ann"), await first.join("ben")
+    ann.command(StartMatch)
+    await first.tick()
+    assert await first.serve_content() == 1
+    await until(first, ann, "open")
+    for _ in range(60):
+        await _round(first, second)
+    assert first.keeper.owned(SHARD) is not None, "24 s, of which it was too young for 5"
+    for _ in range(40):
+        await _round(first, second)
+    assert second.keeper.owned(SHARD) is not None
+    assert ann.closed is CloseCode.MOVED
+    back = await second.resume(ann)
+    assert back.view["game"]["question"] == ann.view["game"]["question"]
 
 
 async def _round(*nodes: Node) -> None:
