@@ -113,6 +113,7 @@ class Claiming:
         steal = None
         if look is not None and look.head.nonce and look.instance in keeper.neighbours.dead:
             steal = look.head.epoch
+        asked_ms = keeper.clocks.boot_ms()
         claim = await keeper.store.claim(
             shard_id, instance=settings.instance, nonce=nonce, lease_ms=settings.lease_ms, steal_epoch=steal
         )
@@ -136,9 +137,10 @@ class Claiming:
             assert claim.head is not None
             if steal is not None:
                 log.warning("shard_stolen", shard=shard_id, epoch=claim.head.epoch, dead=look.instance if look else "")
-            await self._adopt(shard_id, nonce, claim.head)
+            await self._adopt(shard_id, nonce, claim.head, asked_ms)
 
-    async def _adopt(self, shard_id: ShardId, nonce: Nonce, head: Head) -> None:
+    async def _adopt(self, shard_id: ShardId, nonce: Nonce, head: Head, asked_ms: float) -> None:
+        """Rebuild a shard that was claimed, asked for at ``asked_ms`` (boot clock): its lease runs from then."""
         keeper = self._keeper
         try:
             await keeper.store.drop_beyond(shard_id, head.genesis, nonce=nonce, seq=head.seq)
@@ -160,6 +162,7 @@ class Claiming:
             fault_point=keeper.fault_point,
             nudge=keeper.nudge,
         )
+        shard.lease.began(asked_ms)
         rooms = recovery.fill(shard, recovered, keeper.faults)
         self._free_since.pop(shard_id, None)
         del self._nonces[shard_id]

@@ -18,6 +18,10 @@ class Lease:
         self._renewals: deque[float] = deque(maxlen=64)
         self._fresh_ms = self._last_sent_ms = clocks.boot_ms()
 
+    def began(self, asked_ms: float) -> None:
+        """The claim was asked for then; reading the journal may have taken a while since."""
+        self._fresh_ms = self._last_sent_ms = asked_ms
+
     @property
     def stale(self) -> bool:
         """Whether the last confirmation was sent more than half a lease ago: then nothing at all may be told."""

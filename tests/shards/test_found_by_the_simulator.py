@@ -1,7 +1,9 @@
 """Faults that the simulator found, each as small as it could be made."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from msgspec import structs
 
 from gameserver.rooms import inputs
@@ -141,3 +143,21 @@ async def test_a_card_that_the_store_lost_is_written_again_when_it_is_healed(tmp
     await node.tick()
     await node.run_errands()
     assert node.world.cards, "else nobody could join for half an hour"
+
+
+async def test_a_node_that_was_stopped_while_it_took_a_shard_over_is_frozen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = Node(tmp_path)
+    right = node.store.read_journal
+
+    async def slow(*arguments: Any, **named: Any) -> Any:
+        node.clocks.now += 1_500  # another may have claimed meanwhile
+        return await right(*arguments, **named)
+
+    monkeypatch.setattr(node.store, "read_journal", slow)
+    await node.start()
+    shard = node.keeper.shards[shard_of(CODE, SHARDS)]
+    assert shard.frozen()
+    await node.tick()
+    assert not shard.frozen(), "a renewal says that the shard is still its own"
