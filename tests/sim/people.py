@@ -161,7 +161,11 @@ class Person:
             case events.Turned():
                 self.turned.append((event.command_id, event.code))
                 alone = not self.sim.other_tabs(self) and not self.sim.oracle.truth_of(self.code).lost
-                self.sim.claim(event.code != "stale" or not alone, f"{self.user}: command {event.command_id} is stale")
+                # Sent again after its refusal was lost on the way, a command below an accepted one is stale (law 7).
+                again = self.sim.network.heard.get((self.process.name, event.command_id), 0) > 1
+                self.sim.claim(
+                    event.code != "stale" or again or not alone, f"{self.user}: command {event.command_id} is stale"
+                )
                 self.sim.claim(event.code != "internal", f"{self.user}: command {event.command_id} failed")
                 if event.code in ("too_early", "not_enough_players", "busy"):
                     self._answered = None

@@ -197,6 +197,8 @@ class SimConnection:
         number = self.link.network.log.next("hear", self.id, type(message).__name__, getattr(message, "id", ""))
         if isinstance(message, Command):
             self.commands[message.id] = (raw, number)
+            key = (self.link.client.name, message.id)
+            self.link.network.heard[key] = self.link.network.heard.get(key, 0) + 1
         if self._member is not None:
             self._member.receive(message, raw)
             return
@@ -226,6 +228,7 @@ class Network:
         self.oracle = oracle
         self.road = Road()
         self.links: list[Link] = []
+        self.heard: dict[tuple[str, int], int] = {}  # (client, command id) → how often it reached a node
         self._numbers = 0
 
     def connect(
