@@ -152,6 +152,8 @@ def database_url(text: str) -> str:
 def redis_url(text: str) -> str:
     """Read Redis's URL: one server, sentinels, or a cluster (``arena.redis_address``)."""
     redis_address.parse(text)
+    if text.startswith("rediss://"):
+        raise ValueError("cannot be rediss://: nodes do not speak TLS to Redis; put a local tunnel in front")
     return text
 
 

@@ -4,7 +4,7 @@
 command touches the keys of one shard only, and a pipeline in one step those of one shard.
 """
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -34,10 +34,9 @@ def connect_waiting(url: str) -> Redis:
 
 def connect_cluster(url: str, *, connections: int, timeout_s: float) -> Redis:
     """Return a client of a cluster's shards; ``connections`` to each of its servers, at most."""
-    client: Any = Cluster(
+    return Cluster(
         parse(url), max_connections=connections, socket_timeout=timeout_s, socket_connect_timeout=REDIS_S_MAX
     )
-    return cast(Redis, client)  # its commands are those of one server, as far as we use them
 
 
 def _options(timeout_s: float | None) -> dict[str, Any]:

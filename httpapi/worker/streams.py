@@ -16,7 +16,7 @@ from msgspec import Struct
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisClusterException, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from arena import logs, metrics, redis_masters
 from arena.redis_address import is_cluster
@@ -37,7 +37,7 @@ CONNECTIONS_MAX: Final = 16
 
 _MESSAGE: Final = keys.MESSAGE.encode()
 
-RedisAway = (RedisError, RedisClusterException, OSError, TimeoutError)
+RedisAway = (RedisError, OSError, TimeoutError)
 """What says that Redis cannot be asked now; whether a command was done is unknown."""
 
 _log = logs.get("worker.streams")

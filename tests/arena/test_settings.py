@@ -21,7 +21,8 @@ PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY-----"
 GOOD: list[tuple[str, str, str, Any]] = [
     ("DATABASE_URL", "postgresql://u:p@h:5432/arena", "database_url", "postgresql://u:p@h:5432/arena"),
     ("DATABASE_URL", "postgres:///arena?host=/run/pg", "database_url", "postgres:///arena?host=/run/pg"),
-    ("REDIS_URL", "rediss://:p@h:6380/1", "redis_url", "rediss://:p@h:6380/1"),
+    ("REDIS_URL", "redis://:p@h:6380/1", "redis_url", "redis://:p@h:6380/1"),
+    ("REDIS_CACHE_URL", "rediss://:p@h:6380/1", "redis_cache_url", "rediss://:p@h:6380/1"),
     ("REDIS_URL", "unix://:p@/run/s.sock?db=0", "redis_url", "unix://:p@/run/s.sock?db=0"),
     ("REDIS_URL", "sentinel://:p@a:1,[::1],c/games?db=2", "redis_url", "sentinel://:p@a:1,[::1],c/games?db=2"),
     ("REDIS_CACHE_URL", "sentinel://a,b/games", "redis_cache_url", "sentinel://a,b/games"),
@@ -60,6 +61,7 @@ BAD: list[tuple[str, str]] = [
     ("DATABASE_URL", "postgresql://h:port/arena"),
     ("DATABASE_URL", "postgresql://[::1/arena"),
     ("REDIS_URL", "h:6379"),
+    ("REDIS_URL", "rediss://h:6379"),
     ("REDIS_URL", "redis://"),
     ("REDIS_URL", "unix://"),
     ("REDIS_URL", "sentinel://a,b"),

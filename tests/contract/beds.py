@@ -4,9 +4,9 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis
 
 from arena.redis_address import parse
 from arena.redis_cluster import Cluster
@@ -395,13 +395,20 @@ class ClusterBed(RedisBed):
     """A cluster: whatever needs a line of its own, another configuration or the directory is tested elsewhere."""
 
     def _connect(self, url: str) -> Redis:
-        raw: Any = Cluster(parse(url), socket_timeout=WAIT_S)
-        return cast(Redis, raw)  # it has the commands that the bed gives
+        return Cluster(parse(url), socket_timeout=WAIT_S)
+
+    async def wipe(self) -> None:
+        assert isinstance(self.raw, Cluster)
+        for master in await self.raw.masters():
+            await master.flushall()
 
     async def snapshot(self) -> Any:
-        raw: Any = self.raw
-        names = await raw.keys("*", target_nodes=RedisCluster.PRIMARIES)
-        return {name: (await raw.dump(name), max(await raw.pttl(name), 0)) for name in names}
+        assert isinstance(self.raw, Cluster)
+        found: dict[Any, Any] = {}
+        for master in await self.raw.masters():
+            for name in await master.keys("*"):
+                found[name] = (await master.dump(name), max(await master.pttl(name), 0))
+        return found
 
     async def fall_back(self, snapshot: Any) -> None:
         await self.wipe()

@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -176,11 +176,18 @@ class Cluster:
 
 @contextmanager
 def running_cluster(
-    redis_url: str, database_url: str, *, nodes: int = 2, api: bool = True, worker: bool = True
+    redis_url: str,
+    database_url: str,
+    *,
+    nodes: int = 2,
+    api: bool = True,
+    worker: bool = True,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Cluster]:
     """Give a running installation; with content, when there is a worker."""
     with short_folder() as folder:
         cluster = Cluster(folder, redis_url, database_url)
+        cluster.environment.update(environment or {})
         try:
             if worker:
                 cluster.import_bank()

@@ -158,10 +158,10 @@ class Sentinel(Server):
 
 
 class Watched:
-    """A master, a replica, and sentinels over them."""
+    """A master, its replicas, and sentinels over them."""
 
-    def __init__(self, folder: Path, *, sentinels: int = 3) -> None:
-        self.data = [DataServer(folder), DataServer(folder)]
+    def __init__(self, folder: Path, *, replicas: int, sentinels: int = 3, settings: Sequence[str] = ()) -> None:
+        self.data = [DataServer(folder, *settings) for _ in range(1 + replicas)]
         self.sentinels = [Sentinel(folder, self.data[0], quorum=sentinels // 2 + 1) for _ in range(sentinels)]
 
     @property
@@ -180,7 +180,7 @@ class Watched:
         told = raw if isinstance(raw, dict) else dict(zip(raw[::2], raw[1::2], strict=True))
         named = {key.decode() if isinstance(key, bytes) else key: value for key, value in told.items()}
         return (
-            int(named["num-slaves"]) >= 1
+            int(named["num-slaves"]) == len(self.data) - 1
             and named["flags"] == b"master"
             and int(named["num-other-sentinels"]) == len(self.sentinels) - 1
         )
@@ -193,12 +193,13 @@ class Watched:
 
 
 @contextmanager
-def watched() -> Iterator[Watched]:
-    """Give a master with a replica, and sentinels that know both."""
+def watched(*, replicas: int = 1, settings: Sequence[str] = ()) -> Iterator[Watched]:
+    """Give a master with replicas, and sentinels that know all."""
     with short_folder() as folder:
-        group = Watched(folder)
+        group = Watched(folder, replicas=replicas, settings=settings)
         with running(group.data):
-            group.data[1].follow(group.data[0])
+            for replica in group.data[1:]:
+                replica.follow(group.data[0])
             with running(group.sentinels):
                 group.settle()
                 yield group
