@@ -116,7 +116,8 @@ class RoomClient:
             return self.session.failed(error.retry_after_ms)
         except InvalidStatus as error:
             return self._not_upgraded(error)
-        except (OSError, InvalidHandshake, TimeoutError, EOFError):
+        # ConnectionClosed: it ended before the handshake was sent (uvloop tells so at once).
+        except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError, EOFError):
             return self.session.failed()
         try:
             return await self._converse(socket)

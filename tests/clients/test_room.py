@@ -1,13 +1,15 @@
 """The client over real sockets: every connection may break after every byte, and nothing is lost."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from clients.python import events
-from clients.python.api import Api
+from clients.python.api import Api, Ticket
 from clients.python.room import Outcome, RoomClient
 from clients.python.session import Session
 from protocol.errors import CloseCode
@@ -134,6 +136,45 @@ async def test_a_handshake_refused_for_now_is_tried_again() -> None:
         async with playing(server) as player:
             await server.until(lambda: player.saw(events.Welcomed))
             assert server.tickets == 4
+
+
+class Ticketed(Api):
+    """Needs no server for a ticket."""
+
+    async def join(self, code: str, role: str = "player") -> Ticket:
+        del role
+        return Ticket(f"/ws/game/{code}", "t")
+
+
+async def test_a_connection_that_ends_before_the_handshake_is_tried_again() -> None:
+    """A server that dies with connections in its backlog; on the event loop that bots run on."""
+
+    async def on_uvloop() -> int:
+        away = 0
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as dying:
+            dying.setblocking(False)
+
+            def hang_up() -> None:
+                dying.accept()[0].close()
+
+            loop.add_reader(dying, hang_up)
+            session = Session(draw=lambda _low, _high: 0)
+
+            def handle(event: events.Event) -> None:
+                nonlocal away
+                if isinstance(event, events.Away):
+                    away += 1
+                    if away == 5:
+                        client.close()
+
+            client = RoomClient(Ticketed(f"http://127.0.0.1:{dying.getsockname()[1]}"), "BCDF23", session, handle)
+            async with asyncio.timeout(10):
+                await client.run()
+            loop.remove_reader(dying)
+        return away
+
+    assert await asyncio.to_thread(uvloop.run, on_uvloop()) == 5
 
 
 async def test_a_handshake_refused_for_good_is_the_end() -> None:
