@@ -17,7 +17,6 @@ from gameserver.shards.record import decode
 from protocol import keys
 from protocol.ids import RoomCode, ShardId, shard_of
 
-LOOK_S: Final = 0.5
 TIMEOUT_S: Final = 5.0
 RECORDED_S: Final = 120.0
 """Within this a match that ended must be recorded, faults of PostgreSQL included."""
@@ -58,12 +57,6 @@ class Books:
         """Take a book."""
         self._numbers.setdefault(book.code, set()).add(book.number)
         self._waiting[book.match] = book
-
-    async def keep_looking(self) -> None:
-        """Compare what is recorded, for ever."""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            await self.look()
 
     async def look(self) -> None:
         """Compare what is recorded by now."""

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import time
+import traceback
 from random import Random
 from typing import Any, Final
 
@@ -149,6 +151,12 @@ class Room:
             if seat.ended is not None:
                 self.tell(broken("a player was sent away", self.code, seat.ended, now, seat.number))
                 seat.ended = None
+        for task in [task for task in self._tasks if task.done()]:
+            self._tasks.remove(task)
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                trace = "".join(traceback.format_exception(error))[-500:]
+                self.tell(broken("a client failed", self.code, f"{task.get_name()}: {trace}", now))
         if now - self._moved_at > self._process.orders.stuck_s:
             self.tell(broken("stuck", self.code, f"nothing new since {self._furthest}", now))
             self._moved_at = now
@@ -248,6 +256,12 @@ def _texts(book: dict[int, Any]) -> dict[str, Any]:
     return {str(question): told for question, told in book.items()}
 
 
+def _tell_stacks() -> None:
+    """Print where every task waits: for whoever asks why somebody does not come back (kill -USR2)."""
+    for task in asyncio.all_tasks():
+        task.print_stack(limit=6, file=sys.stderr)
+
+
 async def _again(ask: Any) -> Any:
     for attempt in range(TRIES):
         try:
@@ -287,6 +301,7 @@ class Process:
         """Play until told to finish, and to the end of every match."""
         loop = asyncio.get_running_loop()
         loop.add_reader(0, self._ordered)
+        loop.add_signal_handler(signal.SIGUSR2, _tell_stacks)
         opening = asyncio.Semaphore(8)
 
         async def one(room: Room) -> None:

@@ -22,6 +22,7 @@ from bench.faults.outcome import Moment, Outcome, Violation, figures, quantiles
 from bench.faults.plan import KILLS, Fault, Plan, fault
 from bench.faults.told import WAIT_STEP_S, Broken
 
+LOOK_S: Final = 0.5
 FINISH_S: Final = 120.0
 IMPOSSIBLE_MAX: Final = 10
 CLOCK_SLACK_MS: Final = 750
@@ -58,7 +59,7 @@ class Run:
             return self._outcome()
 
     async def _play(self, injector: Injector, show_state: Callable[[], None]) -> None:
-        looking = asyncio.create_task(self.books.keep_looking(), name="hold books against the database")
+        looking = asyncio.create_task(self._keep_looking(), name="hold books against the database")
         try:
             await self.crowd.all_answered(time.monotonic(), self.plan.recover_s)
             self.began, accepted = time.monotonic(), self.crowd.total("accepted")
@@ -75,6 +76,12 @@ class Run:
             await end([looking])
         await self.books.at_the_end()
         self._collect()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.books.look()
+            self._collect()
 
     async def _faults(self, injector: Injector, show_state: Callable[[], None]) -> None:
         plan, number, impossible = self.plan, self.plan.first, 0
