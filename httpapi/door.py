@@ -10,7 +10,6 @@ door forget what it believed about the owner.
 
 import asyncio
 import secrets
-import urllib.parse
 from collections.abc import Iterable
 from typing import Any, Final, cast
 
@@ -22,11 +21,12 @@ from arena import logs, metrics
 from arena.tasks import end
 from httpapi.door_lines import LineReporter, read_tcp
 from httpapi.door_owners import NodeCard, NodesUnavailable, OwnerCache
-from httpapi.door_refusals import Refused
+from httpapi.door_refusals import Refused, room_of
+from httpapi.door_silence import SilenceWatcher
 from protocol import door
 from protocol.door import TcpTimes
 from protocol.hops import TrustedProxies
-from protocol.ids import RoomCode, normalise_room_code
+from protocol.ids import RoomCode
 
 SHORT_S: Final = 1.0
 OWNER_AGAIN_S: Final = 0.05
@@ -67,6 +67,7 @@ class Door:
         self.tasks: set[asyncio.Task[None]] = set()  # at most one a connection that waits for its node
         self._numbers = 0
         self._lines = LineReporter(door_id=self.id, secret=secret, splices=lambda: self.splices)
+        self._silence = SilenceWatcher(owners=owners, splices=lambda: self.splices)
 
     def protocol(
         self,
@@ -81,11 +82,13 @@ class Door:
         return DoorProtocol(self, server_state, self._numbers)
 
     async def start(self) -> None:
-        """Begin to report lines."""
+        """Begin to report lines, and to look for silent nodes."""
         self._lines.start()
+        self._silence.start()
 
     async def stop(self) -> None:
         """Cut what is left."""
+        await self._silence.stop()
         await self._lines.stop()
         for splice in tuple(self.splices):
             splice.cut()
@@ -154,8 +157,8 @@ class DoorProtocol(_Side):
         self.limits = shared.limits
         self._door = shared
         self._connections = cast("set[asyncio.Protocol]", server_state.connections)
-        self._card: NodeCard | None = None
-        self._code: RoomCode | None = None
+        self.card: NodeCard | None = None
+        self.code: RoomCode | None = None
         self._upstream: _Upstream | None = None
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -241,7 +244,7 @@ class DoorProtocol(_Side):
         head, _, _ = data.partition(b"\r\n\r\n")
         line, *lines = head.split(b"\r\n")
         target = line.split(b" ")[1].decode("latin-1")
-        self._code = _room_of(target.partition("?")[0])
+        self.code = room_of(target.partition("?")[0])
         headers = [
             (name.strip().lower().decode("latin-1"), value.strip())
             for name, _, value in (each.partition(b":") for each in lines)
@@ -299,10 +302,10 @@ class DoorProtocol(_Side):
 
     async def _find(self) -> NodeCard:
         try:
-            if self._code is None:
+            if self.code is None:
                 card = await self._door.owners.any_node()
             else:
-                card = await self._door.owners.owner(self._code)
+                card = await self._door.owners.owner(self.code)
         except NodesUnavailable:
             raise Refused(503, "directory") from None
         if card is None:
@@ -311,7 +314,7 @@ class DoorProtocol(_Side):
 
     def _splice(self, card: NodeCard, upstream: _Upstream) -> None:
         assert self.transport is not None
-        self._card = card
+        self.card = card
         self._upstream = upstream
         if self.transport.is_closing():  # gone while the node was being reached; connection_lost comes next
             return
@@ -360,7 +363,7 @@ class DoorProtocol(_Side):
 
     def node_lost(self) -> None:
         """The node's side is gone: let the client read what is queued, then close."""
-        if self._upstream is None and self._card is not None:
+        if self._upstream is None and self.card is not None:
             return
         self._judge()
         self._upstream = None
@@ -371,7 +374,7 @@ class DoorProtocol(_Side):
 
     def _judge(self) -> None:
         """What ended within a second may have come to the wrong node."""
-        if self._card is not None and asyncio.get_running_loop().time() - self._since < SHORT_S:
+        if self.card is not None and asyncio.get_running_loop().time() - self._since < SHORT_S:
             self._door.owners.doubt()
 
     def _cut_later(self, transport: asyncio.Transport) -> None:
@@ -383,15 +386,3 @@ class DoorProtocol(_Side):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _room_of(path: str) -> RoomCode | None:
-    """Return the room a path leads to, None for the lobby. Raises ``Refused``."""
-    if path == "/ws/lobby":
-        return None
-    if not path.startswith("/ws/game/"):
-        raise Refused(404, "not_found")
-    code = normalise_room_code(urllib.parse.unquote(path.removeprefix("/ws/game/")))
-    if code is None:
-        raise Refused(404, "room_not_found")
-    return code

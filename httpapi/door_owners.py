@@ -103,6 +103,11 @@ class OwnerCache:
         nodes = [card for card in self._cards if not card.draining and self._is_good(card)]
         return min(nodes, key=lambda card: card.connections, default=None)
 
+    async def lives(self, instance: str) -> bool:
+        """Return whether the node's heartbeat is fresh. Raises ``NodesUnavailable``."""
+        await self._refresh()
+        return any(card.instance == instance for card in self._cards)
+
     async def close(self) -> None:
         """End a reading that goes on; nobody asks any more."""
         if self._reading is not None:

@@ -1,7 +1,10 @@
-"""What the door says to a WebSocket that it does not let in."""
+"""Whom the door does not let in, and what it says to them."""
 
+import urllib.parse
 from http import HTTPStatus
 from typing import Final
+
+from protocol.ids import RoomCode, normalise_room_code
 
 _PASSING: Final = frozenset({"owner_unknown", "node_unreachable"})
 
@@ -36,3 +39,15 @@ class Refused(Exception):  # noqa: N818 - an answer
         if status is HTTPStatus.SERVICE_UNAVAILABLE:
             lines.append(b"Retry-After: 1")
         return b"\r\n".join([*lines, b"", body])
+
+
+def room_of(path: str) -> RoomCode | None:
+    """Return the room a path leads to, None for the lobby. Raises ``Refused``."""
+    if path == "/ws/lobby":
+        return None
+    if not path.startswith("/ws/game/"):
+        raise Refused(404, "not_found")
+    code = normalise_room_code(urllib.parse.unquote(path.removeprefix("/ws/game/")))
+    if code is None:
+        raise Refused(404, "room_not_found")
+    return code

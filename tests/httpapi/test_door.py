@@ -305,6 +305,43 @@ async def test_the_lobby_goes_to_a_node_with_few_connections() -> None:
             await idle.lobby.hub.until(lambda: bool(idle.lobby.hub.members))
 
 
+async def test_a_node_that_fell_silent_loses_its_players_when_another_holds_their_room() -> None:
+    async with node(gate=GATE, control=True) as silent, node(gate=GATE, control=True) as successor:
+        cards = Cards(card(silent))
+        async with house(cards) as public:
+            client, _ = await public.join(silent)
+            (splice,) = public.door.splices
+            assert splice.card is not None
+            watcher = public.door._silence
+            await watcher.stop()
+
+            async def looked() -> None:
+                public.door.owners._read_at = float("-inf")
+                await watcher.look()
+
+            cards.cards = []  # nobody holds the room: there is nowhere to go
+            for _ in range(5):
+                await looked()
+            cards.broken = True
+            await looked()
+            cards.broken = False
+            cards.cards = [card(successor, shards=[])]
+            for _ in range(5):
+                await looked()
+            cards.cards = [card(silent), card(successor, beat=2)]  # moving by plan: the node itself says so
+            for _ in range(5):
+                await looked()
+            assert public.door.splices == {splice}
+            cards.cards = [card(successor, beat=2)]
+            await looked()
+            assert public.door.splices == {splice}, "at the first look"
+            await looked()
+            async with asyncio.timeout(20):
+                await client.reader.read()  # to its end
+            await eventually(lambda: not public.door.splices)
+            await public.join(successor)
+
+
 async def test_of_two_holders_the_one_heard_last() -> None:
     stale = NodeCard(instance="old", address="127.0.0.1:1", beat_ms=5, shards=ALL)
     fresh = NodeCard(instance="new", address="127.0.0.1:2", beat_ms=6, shards=ALL)
