@@ -20,6 +20,9 @@ SETTLE_S: Final = 3.0
 """For so long a node that runs may have no room before it is given up as a victim."""
 
 END_S: Final = 30.0
+LONG: Final = 0.25
+"""How often a node is stopped so long that nobody should wait for it to wake."""
+
 READY_S: Final = 60.0
 
 
@@ -123,7 +126,8 @@ class Injector:
         awaited = self._crowd.expect(rooms, at)
         os.kill(pid, signal.SIGSTOP)
         try:
-            await asyncio.sleep(self._lease_s + random.uniform(0.3, 1.5))
+            long = random.random() < LONG
+            await asyncio.sleep(self._lease_s + random.uniform(*((3.0, 6.0) if long else (0.3, 1.5))))
         finally:
             os.kill(pid, signal.SIGCONT)
         woken = time.monotonic()
