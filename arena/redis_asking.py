@@ -140,8 +140,11 @@ async def read_slots(address: RedisAddress, also: Sequence[Place] = ()) -> list[
         except OSError as error:
             reasons.append(f"{shown([place])}: {error}")
             continue
-        if isinstance(answer, list) and answer:
-            return [_range(one, place) for one in answer]
+        try:
+            if isinstance(answer, list) and answer:
+                return [_range(one, place) for one in answer]
+        except (IndexError, TypeError, AttributeError, ValueError):
+            answer = ValueError("an answer that no node of a cluster gives")
         said = answer if isinstance(answer, Exception) else "it serves no slots"
         reasons.append(f"{shown([place])}: {said}")
     raise NobodyKnowsError(f"no node tells the slots ({'; '.join(reasons)})")
@@ -150,4 +153,6 @@ async def read_slots(address: RedisAddress, also: Sequence[Place] = ()) -> list[
 def _range(told: list[Any], asked: Place) -> SlotRange:
     """An empty host means: the one that was asked."""
     host = told[2][0].decode() if told[2][0] else asked[0]
+    if host == "?":
+        raise ValueError("it does not know where the master is")
     return int(told[0]), int(told[1]), (host, int(told[2][1]))

@@ -1,5 +1,6 @@
 """Clients of redis-py for every form of ``REDIS_URL`` (``arena.redis_address``), each with the caller's own limits."""
 
+import asyncio
 from typing import Any, Final
 
 from redis.asyncio import Connection, ConnectionPool, Redis
@@ -16,19 +17,44 @@ NOT_A_CLUSTER: Final = (
 )
 
 
-class SentinelConnection(Connection):
-    """A connection to whichever server the sentinels call the master when it is opened.
+ASK_AGAIN_S: Final = 0.5
+"""How old the sentinels' word may be when a connection is used: a deposed master that lives tells nobody."""
 
-    A server that turned out to be a replica is left at once: the next connection asks again.
-    """
+_told_last: dict[RedisAddress, tuple[float, Place]] = {}  # at most as many as there are URLs in the settings
+
+
+async def _master_of(address: RedisAddress, *, now: float, most_s: float) -> Place:
+    """Return the master, by a word that is at most so old. Raises ``NobodyKnowsError``."""
+    told_at, place = _told_last.get(address, (0.0, ("", 0)))
+    if not place[0] or now - told_at > most_s:
+        place = await find_master(address)
+        _told_last[address] = (now, place)
+    return place
+
+
+class SentinelConnection(Connection):
+    """A connection to whichever server the sentinels call the master; a server that is none any more is left."""
 
     def __init__(self, *, address: RedisAddress, **options: Any) -> None:
         super().__init__(**options)
         self._address = address
 
+    async def connect(self) -> None:
+        """Be connected to the master. The pool asks for this each time it lends the connection."""
+        if self.is_connected:
+            try:
+                now = asyncio.get_running_loop().time()
+                master = await _master_of(self._address, now=now, most_s=ASK_AGAIN_S)
+            except NobodyKnowsError:
+                master = (self.host, self.port)  # without sentinels there is no fail-over either
+            if master != (self.host, self.port):
+                await self.disconnect()
+        await super().connect()  # type: ignore[no-untyped-call]  # the same
+
     async def _connect(self) -> None:
         try:
-            self.host, self.port = await find_master(self._address)
+            now = asyncio.get_running_loop().time()
+            self.host, self.port = await _master_of(self._address, now=now, most_s=0.0)
         except NobodyKnowsError as error:
             raise RedisConnectionError(str(error)) from error
         await super()._connect()  # type: ignore[no-untyped-call]  # redis-py left it without types

@@ -111,6 +111,9 @@ class Commits:
     async def reconnect(self) -> None:
         """Open fresh connections; those that stand are dropped first (their unanswered are in doubt)."""
         if self._opening is None:
+            if any(lane is not None and lane.waiting for lane in self._lanes):
+                self._lose("reconnect")
+            self._drop_all()
             self._opening = asyncio.create_task(self._open(), name="commit-connections")
             self._opening.add_done_callback(self._opened)
         await asyncio.shield(self._opening)
@@ -121,9 +124,6 @@ class Commits:
             task.exception()  # seen: whoever awaits reconnect gets it; nobody may be left to
 
     async def _open(self) -> None:
-        if any(lane is not None and lane.waiting for lane in self._lanes):
-            self._lose("reconnect")
-        self._drop_all()
         hold_s, self._hold_s = self._hold_s, 0.0
         if hold_s:
             await asyncio.sleep(hold_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret

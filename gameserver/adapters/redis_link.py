@@ -99,15 +99,18 @@ class CommitLink(asyncio.Protocol):
                     self.fail(str(raw).partition(" ")[0])
                     return
                 request = self._waiting.popleft()
-                reply = int(raw) if isinstance(request, Wait) else read_reply(request, raw)
+                if isinstance(request, Wait):
+                    count = int(raw)
+                else:
+                    reply = read_reply(request, raw)
             except (hiredis.ProtocolError, ValueError, TypeError, IndexError):
                 self.fail("not understood")
                 return
             self._received += 1
             if isinstance(request, Wait):
-                request.answered(cast(int, reply))
+                request.answered(count)
             else:
-                self._answered(request, cast(CommitReply, reply))
+                self._answered(request, reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The peer or the kernel closed it."""

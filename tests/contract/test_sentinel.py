@@ -8,6 +8,7 @@ import pytest
 from gameserver.adapters.redis_directory import RedisDirectory
 from gameserver.adapters.redis_store import RedisShardStore
 from gameserver.ports import ClaimOutcome, Commit, CommitOutcome, Healing, StoreUnavailable
+from protocol import keys
 from protocol.ids import ShardId
 from tests.contract.beds import GENESIS, INSIST_S, LEASE, SHARD, Node, digest_of
 from tests.support.redis_group import HOST, SERVICE, Watched, wait_until, watched
@@ -103,6 +104,8 @@ async def test_a_master_that_was_deposed_and_does_not_know_is_left(group: Watche
     group.sentinels[0].ask("SENTINEL", "FAILOVER", SERVICE)
     new = next(one for one in group.data if one is not old)
     wait_until(lambda: new.ask("ROLE")[0] == b"master", "the replica is master")
+    directory = RedisDirectory(group.url)
+    assert await directory.use_ticket("before")
     confirmed = 2
     async with asyncio.timeout(INSIST_S):
         while not ann.sink.lost:
@@ -115,6 +118,9 @@ async def test_a_master_that_was_deposed_and_does_not_know_is_left(group: Watche
         await heal(ann, [ann.commit(seq) for seq in range(1, confirmed + 1)])
         replies = await ann.insist(ann.commit(confirmed + 1))
     assert replies[0].outcome in (OK, DUPLICATE)
+    assert await directory.use_ticket("after")
+    assert new.ask("EXISTS", keys.ticket("after")) == 1, "a pool's connection that stood leaves the deposed one, too"
+    await directory.close()
     assert [one for one in await journal(ann) if one > 0] == list(range(1, confirmed + 2))
     assert new.ask("XLEN", f"arena:{{s:{SHARD}}}:journal:{GENESIS}") == confirmed + 1
     old.ask("REPLICAOF", HOST, new.port)  # as the sentinels will, in ten seconds
