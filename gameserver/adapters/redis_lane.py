@@ -10,13 +10,13 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from msgspec import Struct, field
 
 from gameserver.adapters.redis_endpoint import Endpoint
-from gameserver.adapters.redis_link import CommitLink, Wait
-from gameserver.adapters.redis_wire import RequestWriter, command
+from gameserver.adapters.redis_link import CommitLink, Read, Wait
+from gameserver.adapters.redis_wire import RequestWriter, command, read_reply
 from gameserver.ports import Commit, CommitOutcome, CommitReply, Renewal, StoreUnavailable
 from protocol.ids import ShardId
 
@@ -25,6 +25,7 @@ _DONE: Final = (CommitOutcome.OK, CommitOutcome.DUPLICATE)
 _WAIT_SHARE: Final = 0.6
 """Of the deadline: the server's answer "too few" should come before we call it silent; its timers tick slowly."""
 
+_WAIT: Final = Wait()
 TOO_FEW: Final = "too few replicas"
 
 
@@ -66,7 +67,7 @@ async def open_lane(endpoint: Endpoint, hears: Hears, *, replicas: int, deadline
     try:
         for number in range(2):
             answered = partial(pair.answered, number)
-            pair.links.append(await _open_link(endpoint, answered, pair.link_broken, deadline_s))
+            pair.links.append(await _open_link(endpoint, answered, pair.link_broken, deadline_s, _read))
     except BaseException:
         pair.drop()
         raise
@@ -75,12 +76,13 @@ async def open_lane(endpoint: Endpoint, hears: Hears, *, replicas: int, deadline
 
 async def _open_link(
     endpoint: Endpoint,
-    answered: Callable[[Request, CommitReply], None],
+    answered: Callable[[Any, Any], None],
     broken: Callable[[CommitLink, str], None],
     deadline_s: float,
+    read: Read = read_reply,
 ) -> CommitLink:
     connected = await endpoint.connect()
-    link = CommitLink(connected, answered=answered, broken=broken, deadline_s=deadline_s)
+    link = CommitLink(connected, answered=answered, read=read, broken=broken, deadline_s=deadline_s)
     try:
         await asyncio.get_running_loop().create_connection(lambda: link, sock=connected)
     except BaseException:
@@ -89,6 +91,15 @@ async def _open_link(
     if not link.alive:
         raise StoreUnavailable("commit connection: closed at once")
     return link
+
+
+def _read(request: Request | Wait, raw: object) -> CommitReply | int:
+    """Return a commit's answer, or to a WAIT how many replicas have it."""
+    if not isinstance(request, Wait):
+        return read_reply(request, raw)
+    if not isinstance(raw, int):
+        raise ValueError("not an answer to WAIT")
+    return raw
 
 
 class PlainLane:
@@ -184,8 +195,12 @@ class PairLane:
         """One of the two broke: what it carried is in doubt, and what follows it may not be sent."""
         self.fail(reason)
 
-    def answered(self, number: int, request: Request, reply: CommitReply) -> None:
+    def answered(self, number: int, request: Request | Wait, reply: CommitReply | int) -> None:
         """The master answered on this link. A refusal is told at once: it needs no replica."""
+        if isinstance(request, Wait):
+            self._waited(number, cast(int, reply))
+            return
+        reply = cast(CommitReply, reply)
         batch = self._blocked[number]
         assert batch is not None, "an answer to nothing that was sent"
         self._unanswered[request.shard] -= 1
@@ -226,8 +241,7 @@ class PairLane:
         self._batches.append(batch)
         self._turn = 1 - number
         self._unanswered.update(request.shard for request in part)
-        wait = Wait(partial(self._waited, number))
-        self.links[number].write(self._writer.pack(part, self._lease_ms) + self._wait, [*part, wait])
+        self.links[number].write(self._writer.pack(part, self._lease_ms) + self._wait, [*part, _WAIT])
 
     def _leaving(self) -> list[Request]:
         """Take from the queue what follows nothing unanswered; in each shard's order."""

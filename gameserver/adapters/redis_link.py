@@ -8,14 +8,13 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import hiredis
-from msgspec import Struct
 
 from gameserver.adapters.redis_endpoint import NOTHING_YET
 from gameserver.adapters.redis_wire import read_reply
-from gameserver.ports import Commit, CommitReply, Renewal
+from gameserver.ports import Commit, Renewal
 
 DEADLINE_S: Final = 0.25
 """How long the oldest unanswered request may wait."""
@@ -24,25 +23,34 @@ _LAST_LOOK_S: Final = 0.005
 """After the deadline: a loop that was itself stuck first reads what came meanwhile."""
 
 
-class Wait(Struct, frozen=True):
-    """A WAIT behind a write: ``answered`` is told how many replicas have all that was sent before on this link."""
+class Wait:
+    """A WAIT behind a write: its answer is how many replicas have all that was sent before on this link."""
 
-    answered: Callable[[int], None]
+    __slots__ = ()
+
+
+Read = Callable[[Any, object], Any]
+"""Makes an answer of what the server said to a request. Raises ``ValueError`` for what no server of ours says."""
 
 
 class CommitLink(asyncio.Protocol):
-    """One connection that was greeted. ``broken`` is called once, never from inside ``write``."""
+    """One connection that was greeted. ``broken`` is called once, never from inside ``write``.
+
+    ``answered`` gets each request with what ``read`` made of the server's answer.
+    """
 
     def __init__(
         self,
         link: socket.socket,
         *,
-        answered: Callable[[Commit | Renewal, CommitReply], None],
+        answered: Callable[[Any, Any], None],
+        read: Read = read_reply,
         broken: Callable[["CommitLink", str], None],
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self._socket = link
         self._answered = answered
+        self._read = read
         self._broken = broken
         self._deadline_s = deadline_s
         self._loop = asyncio.get_running_loop()
@@ -99,18 +107,12 @@ class CommitLink(asyncio.Protocol):
                     self.fail(str(raw).partition(" ")[0])
                     return
                 request = self._waiting.popleft()
-                if isinstance(request, Wait):
-                    count = int(raw)
-                else:
-                    reply = read_reply(request, raw)
+                reply = self._read(request, raw)
             except (hiredis.ProtocolError, ValueError, TypeError, IndexError):
                 self.fail("not understood")
                 return
             self._received += 1
-            if isinstance(request, Wait):
-                request.answered(count)
-            else:
-                self._answered(request, reply)
+            self._answered(request, reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The peer or the kernel closed it."""

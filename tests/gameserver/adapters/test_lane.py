@@ -68,7 +68,7 @@ class Bench:
         if isinstance(request, Wait):
             if replicas >= 2:
                 self.covered = len(self.applied)
-            request.answered(replicas)
+            self.lane.answered(number, request, replicas)
             return
         assert isinstance(request, Commit)
         before = [one for one in self.applied if one.shard == request.shard]
