@@ -103,10 +103,14 @@ class OwnerCache:
         nodes = [card for card in self._cards if not card.draining and self._is_good(card)]
         return min(nodes, key=lambda card: card.connections, default=None)
 
-    async def lives(self, instance: str) -> bool:
-        """Return whether the node's heartbeat is fresh. Raises ``NodesUnavailable``."""
+    async def living(self) -> Sequence[NodeCard]:
+        """Return the cards of live nodes. Raises ``NodesUnavailable``."""
         await self._refresh()
-        return any(card.instance == instance for card in self._cards)
+        return self._cards
+
+    def shard(self, code: RoomCode) -> int:
+        """Return the room's shard."""
+        return shard_of(code, self._shards)
 
     async def close(self) -> None:
         """End a reading that goes on; nobody asks any more."""

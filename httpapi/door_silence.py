@@ -64,10 +64,13 @@ class SilenceWatcher:
     async def look(self) -> None:
         """Look once."""
         try:
-            deserted = [splice for splice in self._splices() if await self._is_deserted(splice)]
+            cards = await self._owners.living()
         except NodesUnavailable:
             self._seen.clear()
             return
+        living = {card.instance for card in cards}
+        held = {shard for card in cards for shard in card.shards}
+        deserted = [splice for splice in self._splices() if self._is_deserted(splice, living, held)]
         self._seen = {splice: self._seen.get(splice, 0) + 1 for splice in deserted}
         lost = [splice for splice, times in self._seen.items() if times >= LOOKS]
         for splice in lost:
@@ -77,10 +80,8 @@ class SilenceWatcher:
             _cut.inc(len(lost))
             _log.warning("door_cut_from_silent", connections=len(lost))
 
-    async def _is_deserted(self, splice: Spliced) -> bool:
-        """Whether its node beats no more, and another one holds the room. Raises ``NodesUnavailable``."""
-        card = splice.card
-        if card is None or await self._owners.lives(card.instance):
+    def _is_deserted(self, splice: Spliced, living: Collection[str], held: Collection[int]) -> bool:
+        """Whether its node beats no more, and another one holds the room."""
+        if splice.card is None or splice.card.instance in living:
             return False
-        code = splice.code
-        return await (self._owners.any_node() if code is None else self._owners.owner(code)) is not None
+        return bool(living) if splice.code is None else self._owners.shard(splice.code) in held
