@@ -25,8 +25,8 @@ from bench.faults.told import WAIT_STEP_S, Broken
 LOOK_S: Final = 0.5
 FINISH_S: Final = 120.0
 IMPOSSIBLE_MAX: Final = 10
-CLOCK_SLACK_MS: Final = 750
-"""A tick (250 ms) and what a loaded process of players may be late to see a frame (500 ms)."""
+CLOCK_SLACK_MS: Final = 260
+"""A tick, and the rounding of clocks."""
 
 
 class Run:
@@ -130,10 +130,10 @@ class Run:
         """See that no clock ran between the kill and the next owner."""
         killed = {code for awaited in done.awaited for code, _ in awaited.back}
         for stood in self.crowd.stood:
-            if stood.code in killed and stood.before_at < done.at < stood.at:
-                allowed = (done.at - stood.before_at) * 1000 + CLOCK_SLACK_MS
-                if not 0 <= stood.stood_ms - stood.before_ms <= allowed:
-                    self._violation(self._now("clock ran without an owner", f"{stood}, at most {allowed:.0f} ms"))
+            if stood.code in killed and stood.at > done.at:
+                most = done.at * 1000 + stood.lead_ms - stood.offset_ms + CLOCK_SLACK_MS
+                if not stood.before_ms <= stood.stood_ms <= most:
+                    self._violation(self._now("clock ran without an owner", f"{stood}, at most {most:.0f} ms"))
 
     def _moment(self, what: Fault, done: Done) -> Moment:
         back, runs, pause = [], [], []

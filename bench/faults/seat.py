@@ -97,7 +97,8 @@ class Seat:
         self._tries: list[str] = []
         self._halted = False  # it was away, or saw the clock stand, and has not seen it run since
         self._stood: int | None = None
-        self._ran: tuple[int, float] | None = None  # room clock and when it was told, while it ran
+        self._ran: tuple[int, int] | None = None  # room clock as told while it ran, and shard clock − room clock
+        self._lead: int | None = None  # see ``Stood``
 
     async def stay(self) -> None:
         """Be in the room until ``leave``."""
@@ -173,6 +174,8 @@ class Seat:
                 self._in_epoch(frame.e, "private delta")
             case server.ClockTell():
                 self._in_epoch(frame.e, "clock")
+                lead = frame.s - frame.c
+                self._lead = lead if self._lead is None else min(self._lead, lead)
 
     def _whole(self, audience: str, epoch: int, n: int, clock: int) -> None:
         self._in_epoch(epoch, "whole view")
@@ -228,8 +231,9 @@ class Seat:
         self._lost_at = None
         self._tries = []
         stopped = (self.view.get("clock") or {}).get("stopped")
-        if stopped is not None and self._ran is not None:
-            self.place.tell(Stood(self.place.code, self.number or 0, *self._ran, stopped, now))
+        if stopped is not None and self._ran is not None and self._lead is not None:
+            before, offset = self._ran
+            self.place.tell(Stood(self.place.code, self.number or 0, before, stopped, offset, self._lead, now))
 
     def _taken(self, sent: Sent, now: float) -> None:
         self._answered(sent, now, accepted=True)
@@ -259,8 +263,7 @@ class Seat:
         if self._stood is not None and not -1 <= room - self._stood <= THAW_MS:
             self._broken("clock ran while it stood", f"it stood at {self._stood} and went on at {room}")
         self._stood = None
-        if self._ran is None or room != self._ran[0]:
-            self._ran = (room, now)
+        self._ran = (room, shown["offset"])
         if self._halted:
             self._halted = False
             self.place.tell(Runs(self.place.code, self.number or 0, now))

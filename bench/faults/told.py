@@ -62,13 +62,18 @@ class Runs(Line, frozen=True, tag="runs"):
 
 
 class Stood(Line, frozen=True, tag="stood"):
-    """A returning seat sees the room clock stand at ``stood_ms``; it had seen ``before_ms`` at ``before_at``."""
+    """A returning seat sees the room clock stand at ``stood_ms``, after having been told ``before_ms`` while it ran.
+
+    ``offset_ms``: shard clock − room clock while it ran. ``lead_ms``: the shard clock is at most so much ahead of this
+    machine's monotonic clock, by the clock questions that were answered (no answer is older than its question).
+    """
 
     code: str
     seat: int
     before_ms: int
-    before_at: float
     stood_ms: int
+    offset_ms: int
+    lead_ms: int
     at: float
 
 

@@ -3,15 +3,19 @@
 import json
 import time
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from bench.faults.books import Books
+from bench.faults.crowd import Awaited
+from bench.faults.inject import Done
 from bench.faults.outcome import quantiles, spread
 from bench.faults.plan import KINDS, POINTS, Plan, chosen, fault
+from bench.faults.run import Run
 from bench.faults.seat import Seat, Sent
-from bench.faults.told import Book, Broken
+from bench.faults.told import Book, Broken, Stood
 from protocol import server
 
 QUESTION = "6a8c0b3e-0000-4000-8000-000000000001"
@@ -88,6 +92,28 @@ def test_an_answer_taken_after_a_told_reveal_is_seen() -> None:
     assert place.broken == []
     seat._taken(Sent(now + 0.1, 1, 0, "after"), now + 1)
     assert place.broken == ["taken after a told reveal"]
+
+
+@pytest.mark.parametrize(
+    ("stood_ms", "held"),
+    [(899, False), (900, True), (1_000, True), (1_250, True), (1_300, False), (5_000, False)],
+)
+def test_a_clock_that_ran_without_an_owner_is_seen(stood_ms: int, held: bool) -> None:
+    """Killed at 10 s of the machine, with the shard clock 9 s behind it: its clock was 1,000 ms, or a tick more."""
+    run = Run(Plan(), lambda _line: None)
+    killed = Awaited(10.0, {("BCDF23", 1): 10.5}, {("BCDF23", 1): 13.5})
+    stood = Stood("BCDF23", 1, before_ms=900, stood_ms=stood_ms, offset_ms=0, lead_ms=-9_000, at=10.5)
+    run.crowd = SimpleNamespace(stood=[stood])  # type: ignore[assignment]  # all that is looked at
+    run._look_at_clocks(Done("node-1", 10.0, awaited=[killed]))
+    assert [one.what for one in run.violations] == ([] if held else ["clock ran without an owner"])
+
+
+def test_what_players_are_told_of_a_clock_that_stands() -> None:
+    place = Place()
+    seat = seat_in(place)
+    for asked, told in ((1_000, 400), (2_000, 1_300), (3_000, 2_350)):
+        seat._watch(server.ClockTell(c=asked, s=told, e=5))
+    assert seat._lead == -700
 
 
 # ---- books ---------------------------------------------------------------------------------------------
