@@ -163,6 +163,7 @@ def _bigroom(options: argparse.Namespace, console: Console, told: dict[str, obje
 
 def _faults(options: argparse.Namespace, console: Console, told: dict[str, object], _folder: Path) -> int:
     from bench.faults import run, show  # noqa: PLC0415 - it alone needs the whole installation
+    from bench.faults.outcome import brief  # noqa: PLC0415 - as above
 
     try:
         kinds = chosen(options.faults)
@@ -183,7 +184,7 @@ def _faults(options: argparse.Namespace, console: Console, told: dict[str, objec
     )
     outcome, _logs = run.run(console, plan, keep=options.keep)
     show.outcome(console, outcome)
-    path = report.keep(options.name or "faults", outcome, told)
+    path = report.keep(options.name or "faults", brief(outcome), told)
     show.plot(outcome, path.with_suffix(".png"))
     console.print(f"kept in {path} and {path.with_suffix('.png')}")
     return 1 if outcome.violations else 0

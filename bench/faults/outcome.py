@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from bench.faults.books import Sums
@@ -111,3 +113,12 @@ def figures(moments: Sequence[Moment], kinds: Sequence[str]) -> dict[str, Figure
                 longest_wait_s=spread([moment.longest_wait_s for moment in chosen]),
             )
     return found
+
+
+def brief(told: Outcome) -> dict[str, Any]:
+    """Return the outcome as it is kept: of each fault's seats only p50, p99 and max."""
+    kept: dict[str, Any] = msgspec.to_builtins(told)
+    for moment in kept["moments"]:
+        for name in ("back_s", "pause_s", "runs_s"):
+            moment[name] = spread(moment[name])
+    return kept
