@@ -84,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (NoCompilerError, TimeoutError, RuntimeError) as error:
         console.print(f"[red]bench: {error}")
         return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _micro(options: argparse.Namespace, console: Console, told: dict[str, object], _folder: Path) -> int:
