@@ -16,11 +16,17 @@ class ClientMessage(Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     """What a client sends. ``t`` names the kind."""
 
 
-class ResumePoint(Struct, frozen=True, forbid_unknown_fields=True):
-    """The last version the client holds."""
+class ResumePoint(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The last version the client holds.
+
+    ``clock`` is the clock it was told with: ``c`` of a delta, ``clock`` of a whole view; 0 where it is not known. An
+    owner that took the shard over, and whose memory ends before that clock, knows by it that the store lost a
+    timeline, and says so to the room (Notice ``timeline_lost``).
+    """
 
     epoch: Millis
     n: Millis
+    clock: Millis = 0
 
 
 class Hello(ClientMessage, frozen=True, tag="hello"):

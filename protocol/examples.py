@@ -98,6 +98,12 @@ CLIENT: Final[Named] = {
         secret="Zq4xWv1n8sK0b7tL3mYcUg",  # noqa: S106 - an example, of no seat
         at=client.ResumePoint(epoch=3, n=118),
     ),
+    "hello that resumes, with the clock it was told": client.Hello(
+        client="reference 1.0",
+        seat=2,
+        secret="Zq4xWv1n8sK0b7tL3mYcUg",  # noqa: S106 - an example, of no seat
+        at=client.ResumePoint(epoch=3, n=118, clock=81_250),
+    ),
     "hello with nothing": client.Hello(),
     "clock": client.ClockAsk(c=1234567),
     "clock at the greatest number": client.ClockAsk(c=2**53 - 1),

@@ -104,7 +104,7 @@ class Session:
                 client=self._client,
                 seat=self.seat if resuming else None,
                 secret=self._secret if resuming else None,
-                at=ResumePoint(epoch=self.mirror.epoch, n=self.mirror.n) if self.mirror.known else None,
+                at=ResumePoint(self.mirror.epoch, self.mirror.n, self.mirror.clock) if self.mirror.known else None,
                 nonce=self._nonce,
             )
         )

@@ -9,9 +9,10 @@ STEP_MS_MAX: Final = 250
 class ShardClock:
     """Integer milliseconds; advanced once a tick, stamped at each arrival."""
 
-    __slots__ = ("_last_ms", "_remainder", "_stamp", "now")
+    __slots__ = ("_last_ms", "_remainder", "_stamp", "now", "start")
 
     def __init__(self, start: int, now_ms: float) -> None:
+        self.start = start  # where this owner took it up
         self.now = start
         self._stamp = start
         self._last_ms = now_ms

@@ -5,6 +5,7 @@ import secrets
 
 from gameserver.ports import Connection
 from gameserver.rooms import inputs
+from gameserver.shards import losttime
 from gameserver.shards.keeper import Keeper
 from gameserver.shards.live import LiveRoom, Mail
 from gameserver.shards.members import RoomMember
@@ -83,6 +84,8 @@ class RoomHub:
         return member
 
     def _post(self, live: LiveRoom, member: RoomMember, item: inputs.Input) -> RoomMember | None:
+        if member.hello.at is not None and losttime.was_told_more(live.shard, member.hello.at):
+            losttime.notice(live, member.hello.at)
         if not live.post(Mail(item, live.shard.stamp(), member=member)):
             member.close(CloseCode.TRY_AGAIN, "room busy", 1000)
             return None

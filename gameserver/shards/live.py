@@ -64,6 +64,7 @@ class LiveRoom:
         "deadline",
         "faults_at",
         "hash_at",
+        "loss_told_until",
         "mail",
         "match_seen",
         "measured",
@@ -95,6 +96,7 @@ class LiveRoom:
         self.base_seq = 0  # … and the record that carries it
         self.tail: list[bytes] = []  # packed inputs since then: what a rebuild replays
         self.hash_at = 0
+        self.loss_told_until = 0.0  # monotonic ms: who gets a whole view before then hears of a lost timeline
         self.match_seen: str | None = None
         self.measured = (0, 0)
         self.measured_at = 0.0  # monotonic ms, as the two below

@@ -28,4 +28,7 @@ class ShardMetrics:
         self.overruns = metrics.counter("arena_tick_overruns_total", "Ticks that began later than their period.")
         self.shards = metrics.gauge("arena_shards", "Shards this node owns.")
         self.rooms = metrics.gauge("arena_rooms", "Rooms this node runs.")
+        self.timelines = metrics.counter(
+            "arena_lost_timelines_total", "Clients that had been told a commit which their room's owner does not have."
+        )
         self.frozen = metrics.counter("arena_frozen_total", "Confirmations held back because the lease was stale.")

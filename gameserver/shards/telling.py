@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from gameserver.shards import losttime
 from gameserver.shards.members import MemberState, RoomMember
 from gameserver.shards.stream import Step, Stream
 from protocol import codec, frames
@@ -125,6 +126,8 @@ class Tell:
             member.secret = None
         payload = codec.encode_server(message, connection.format)
         out = frames.frame_for(connection.format, payload)
+        if self.live.shard.now_ms() < self.live.loss_told_until:
+            missing = [*missing, losttime.FRAMES[connection.format]]
         connection.send(out + b"".join(missing))
         stream.members[member] = connection.send if connection.format is WireFormat.MSGPACK else None
         stream.idle_since = None

@@ -58,6 +58,7 @@ class Client:
         self.id = next(self._ids)
         self.format = wire
         self.line = FixedLine()
+        self.clock = 0
         self.member: RoomMember | None = None
         self.got: list[ServerMessage] = []
         self.view: View = {}
@@ -89,13 +90,13 @@ class Client:
         self.got.append(message)
         match message:
             case Welcome():
-                self.epoch, self.n = message.epoch, message.n
+                self.epoch, self.n, self.clock = message.epoch, message.n, message.clock
                 self.seat, self.next_id = message.seat, message.next_id or 0
                 self.secret = message.secret or self.secret
                 self.view = self.view if message.resumed else message.view
                 self.private = message.private or {}
             case Resync():
-                self.epoch, self.n = message.epoch, message.n
+                self.epoch, self.n, self.clock = message.epoch, message.n, message.clock
                 self.view, self.private = message.view, message.private or {}
             case Delta():
                 assert message.e == self.epoch
@@ -103,7 +104,7 @@ class Client:
                     self.gaps += 1
                     return
                 self.view = delta.apply(self.view, delta.Patch(set=message.s, unset=message.u, append=message.a))
-                self.n = message.n
+                self.n, self.clock = message.n, message.c
             case PrivateDelta():
                 self.private = delta.apply(self.private, delta.Patch(set=message.s, unset=message.u))
             case Ack():
@@ -265,7 +266,7 @@ class Node:
 
     async def resume(self, before: Client, *, code: RoomCode = CODE, fresh: bool = False) -> Client:
         client = Client(before.format)
-        at = None if fresh else ResumePoint(epoch=before.epoch, n=before.n)
+        at = None if fresh else ResumePoint(epoch=before.epoch, n=before.n, clock=before.clock)
         client.view, client.secret = before.view, before.secret
         hello = Hello(client="test", seat=before.seat, secret=before.secret, at=at)
         client.member = self.hub.open(client, code, hello, None)

@@ -211,7 +211,7 @@ function greet(session: Session, now: number): Step {
     t: "hello",
     client: "arena-web",
     ...(seat ? { seat: seat.seat, secret: seat.secret } : {}),
-    ...(seat && held ? { at: { epoch: held.epoch, n: held.n } } : {}),
+    ...(seat && held ? { at: { epoch: held.epoch, n: held.n, clock: held.clock } } : {}),
   };
   return [{ ...session, link: { is: "greeting", until: now + WELCOME_MS } }, [{ do: "send", message }]];
 }

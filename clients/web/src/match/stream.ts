@@ -5,6 +5,8 @@ import type { Delta, PrivateDelta, Resync, RoomView, View, Welcome } from "../pr
 export interface Held {
   readonly epoch: number;
   readonly n: number;
+  /** The shard clock that this version was told with. */
+  readonly clock: number;
   readonly room: RoomView;
   /** What only this seat sees; null when there is nothing. */
   readonly mine: View | null;
@@ -25,6 +27,7 @@ export function welcomed(before: Held | null, message: Welcome): Held | null {
   const named = {
     epoch: message.epoch,
     n: message.n,
+    clock: message.clock,
     role: message.role,
     audience: message.audience,
     seat: message.seat ?? null,
@@ -32,7 +35,7 @@ export function welcomed(before: Held | null, message: Welcome): Held | null {
   if (message.resumed) {
     // The missing deltas follow and start from the version we hold; each audience counts its own (SPEC, resume).
     if (before?.epoch !== message.epoch || before.audience !== message.audience) return null;
-    return { ...before, ...named, n: before.n, mine: message.private ?? null };
+    return { ...before, ...named, n: before.n, clock: before.clock, mine: message.private ?? null };
   }
   return { ...named, room: message.view as unknown as RoomView, mine: message.private ?? null };
 }
@@ -42,6 +45,7 @@ export function resynced(before: Held, message: Resync): Held {
     ...before,
     epoch: message.epoch,
     n: message.n,
+    clock: message.clock,
     room: message.view as unknown as RoomView,
     mine: message.private ?? null,
   };
@@ -55,6 +59,7 @@ export function changed(held: Held, delta: Delta): Verdict {
   return patched(() => ({
     ...held,
     n: delta.n,
+    clock: delta.c,
     room: applyPatch(held.room as unknown as View, {
       set: delta.s,
       unset: delta.u,

@@ -383,10 +383,14 @@ export interface RoomCard {
   readonly created_at: number;
 }
 
-/** The last version the client holds. */
+/**
+ * The last version the client holds.
+ * `clock` is the clock it was told with: `c` of a delta, `clock` of a whole view; 0 where it is not known. An owner that took the shard over, and whose memory ends before that clock, knows by it that the store lost a timeline, and says so to the room (Notice `timeline_lost`).
+ */
 export interface ResumePoint {
   readonly epoch: number;
   readonly n: number;
+  readonly clock?: number;
 }
 
 /**

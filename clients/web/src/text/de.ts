@@ -203,6 +203,8 @@ export const de: Catalogue = {
   "notice.content_late": "Die Fragen kamen nicht rechtzeitig. Starte noch einmal.",
   "notice.not_enough_players": "Es waren zu wenige Leute da, um zu starten.",
   "notice.match_voided": "Das Spiel konnte nach einem Fehler bei uns nicht weitergehen. Es zählt nicht.",
+  "notice.timeline_lost":
+    "Dem Server sind ein paar Sekunden dieses Spiels verloren gegangen: Manches, was du gesehen hast, gilt nicht.",
   "password.change": "Passwort ändern",
   "password.changed": "Dein Passwort ist geändert. Andere Geräte sind abgemeldet.",
   "password.hint": "Mindestens 8 Zeichen",

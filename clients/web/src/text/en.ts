@@ -127,6 +127,8 @@ export const en = {
   "notice.content_late": "The questions did not come in time. Start again.",
   "notice.not_enough_players": "Too few players were left to start.",
   "notice.match_voided": "The match could not go on after a fault of ours. It does not count.",
+  "notice.timeline_lost":
+    "The server lost a few seconds of this game for good: some of what you saw did not happen.",
 
   "password.change": "Change password",
   "password.changed": "Your password is changed. Other devices are signed out.",
