@@ -15,7 +15,7 @@ import uvloop
 from msgspec import Struct
 
 from bench.faults.seat import Seat, Sent
-from bench.faults.told import WAIT_STEP_S, Book, Done, Inside, Orders, Progress, broken, encode
+from bench.faults.told import WAIT_STEP_S, Book, Done, Gone, Inside, Orders, Progress, broken, encode
 from clients.python.api import ApiError
 from clients.python.session import Phase
 from protocol.client import Rematch, SetReady, StartMatch
@@ -58,6 +58,7 @@ class Room:
         self._booked = 0
         self._settling_since: float | None = None
         self._pulsed = 0.0
+        self._gone = 0
 
     # ---- what seats tell -----------------------------------------------------------------------------
 
@@ -151,6 +152,11 @@ class Room:
             if seat.ended is not None:
                 self.tell(broken("a player was sent away", self.code, seat.ended, now, seat.number))
                 seat.ended = None
+                self._gone += 1
+        if self._gone == len(self.seats):
+            self.resting = True
+            self.tell(Gone(self.code))
+            return
         for task in [task for task in self._tasks if task.done()]:
             self._tasks.remove(task)
             error = None if task.cancelled() else task.exception()

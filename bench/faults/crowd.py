@@ -13,7 +13,21 @@ from arena.tasks import end
 from arena.units import environment_with
 from bench.faults.books import Books
 from bench.faults.plan import Plan
-from bench.faults.told import Back, Book, Broken, Done, Inside, Orders, Progress, Runs, Stood, Waited, decoder, encode
+from bench.faults.told import (
+    Back,
+    Book,
+    Broken,
+    Done,
+    Gone,
+    Inside,
+    Orders,
+    Progress,
+    Runs,
+    Stood,
+    Waited,
+    decoder,
+    encode,
+)
 
 LINE_BYTES_MAX: Final = 1024 * 1024
 END_S: Final = 10.0
@@ -179,11 +193,21 @@ class Crowd:
                     check.add_done_callback(self._checks.discard)
             case Broken():
                 self.found.append(line)
+            case Gone():
+                self._gone(line.code)
             case Inside():
                 self.rooms.update(line.rooms)
                 self.inside += 1
             case Done():
                 self.done.append(line)
+
+    def _gone(self, code: str) -> None:
+        """Wait for nobody of that room: that they were sent away was told."""
+        for awaited in self.awaited:
+            for seat in self.rooms[code]:
+                awaited.back.pop((code, seat), None)
+                awaited.runs.pop((code, seat), None)
+        del self.rooms[code]
 
     async def _check(self, book: Book) -> None:
         self.epochs_checked += await self._books.hold_against_journal(book)

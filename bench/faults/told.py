@@ -113,13 +113,19 @@ class Broken(Line, frozen=True, tag="broken"):
     seat: int | None = None
 
 
+class Gone(Line, frozen=True, tag="gone"):
+    """All players of a room were sent away: nothing can be expected of it any more."""
+
+    code: str
+
+
 class Done(Line, frozen=True, tag="done"):
     """Every room came to rest. ``waits``: how long commands took, in steps of 10 ms → how many."""
 
     waits: dict[int, int]
 
 
-AnyLine = Inside | Progress | Back | Runs | Stood | Waited | Book | Broken | Done
+AnyLine = Inside | Progress | Back | Runs | Stood | Waited | Book | Broken | Gone | Done
 
 WAIT_STEP_S = 0.01
 decoder = msgspec.json.Decoder(AnyLine)
