@@ -36,6 +36,7 @@ class Claiming:
         self._freed_at: dict[ShardId, float] = {}
         self._claiming: set[ShardId] = set()
         self._nonces: dict[ShardId, Nonce] = {}  # of shards that do not run here yet
+        self._broken: dict[ShardId, int] = {}  # how often their journal could not be read
 
     def not_before(self, shard_id: ShardId, at_ms: float) -> None:
         """Do not try this shard before ``at_ms`` (monotonic)."""
@@ -139,6 +140,18 @@ class Claiming:
                 log.warning("shard_stolen", shard=shard_id, epoch=claim.head.epoch, dead=look.instance if look else "")
             await self._adopt(shard_id, nonce, claim.head, asked_ms)
 
+    def _broke(self, shard_id: ShardId, error: str) -> None:
+        """Look at the shard again soon, then ever later.
+
+        A journal that does not fit its head may be one of a store that fell back between the two looks: then the next
+        claim is told another head. One that is broken stays so, and needs a person.
+        """
+        times = self._broken[shard_id] = self._broken.get(shard_id, 0) + 1
+        settings = self._settings
+        wait_ms = min(2**times * settings.claim_ms, 10 * settings.lease_ms)
+        log.error("journal_broken", shard=shard_id, error=error, times=times, again_ms=wait_ms)
+        self.not_before(shard_id, self._keeper.clocks.monotonic_ms() + wait_ms)
+
     async def _adopt(self, shard_id: ShardId, nonce: Nonce, head: Head, asked_ms: float) -> None:
         """Rebuild a shard that was claimed, asked for at ``asked_ms`` (boot clock): its lease runs from then."""
         keeper = self._keeper
@@ -146,9 +159,9 @@ class Claiming:
             await keeper.store.drop_beyond(shard_id, head.genesis, nonce=nonce, seq=head.seq)
             records = await recovery.read_records(keeper.store, shard_id, head)
         except recovery.JournalBroken as error:
-            log.error("journal_broken", shard=shard_id, error=str(error))
-            self.not_before(shard_id, keeper.clocks.monotonic_ms() + 10 * self._settings.lease_ms)
+            self._broke(shard_id, str(error))
             return
+        self._broken.pop(shard_id, None)
         recovered = recovery.gather(records)
         shard = Shard(
             shard_id,
