@@ -98,7 +98,11 @@ def settings_command() -> None:
 _part("bot", _PLAY, "Let bots join a room: bot --room CODE --skill 70 --count 5.")
 _part("replay", _PLAY, "Play a saved journal again, tick by tick: replay FILE.")
 _part("verify-match", _PLAY, "Check that a match was fair: verify-match FILE_OR_URL.")
-_part("bench", _PLAY, "Measure this installation: bench micro, bench load, bench c.")
+_part(
+    "bench",
+    _PLAY,
+    "Measure an installation: bench load, bench bigroom, bench faults --minutes 10, and more (bench --help).",
+)
 
 
 def main() -> None:
