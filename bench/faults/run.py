@@ -146,7 +146,7 @@ class Run:
             default=None,
             key=lambda found: found[0],
         )
-        waits = [line.at - line.wanted_at for line in self.crowd.waited if line.at > done.at]
+        waits = [line.at - max(line.wanted_at, done.at) for line in self.crowd.waited if line.at > done.at]
         return Moment(
             number=what.number,
             kind=what.kind,
