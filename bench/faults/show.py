@@ -95,9 +95,9 @@ def plot(told: Outcome, path: Path) -> None:
                 values, [(n + 1) / len(values) for n in range(len(values))], label=f"{kind} ({len(values)} seats)"
             )
     back.set_title("share of the touched seats that are back, by s since the fault")
-    back.set_xscale("log")
+    back.set_xlim(left=0)
     if back.lines:
-        back.legend(fontsize=7)
+        back.legend(fontsize=7, loc="lower right")
     names = list(told.kinds)
     for place, kind in enumerate(names):
         for moment in told.moments:
