@@ -32,7 +32,10 @@ def test_coming_back_names_seat_secret_and_version() -> None:
     line.cut()
     line.connect()
     assert hello_of(line) == Hello(
-        client="arena-python", seat=SEAT, secret=SECRET, at=client.ResumePoint(epoch=3, n=line.room.n, clock=line.room.clock)
+        client="arena-python",
+        seat=SEAT,
+        secret=SECRET,
+        at=client.ResumePoint(epoch=3, n=line.room.n, clock=line.room.clock),
     )
 
 
