@@ -1,5 +1,7 @@
 """A player whose path falls silent in the middle of a question: seen by the server, back by itself, nothing lost."""
 
+import asyncio
+
 from protocol.client import StartMatch
 from protocol.modes.trivia import TriviaSkip
 from tests.support.cluster import running_cluster
@@ -14,6 +16,7 @@ CUT_S = 8.0
 
 async def test_an_answer_given_while_the_path_is_cut_counts(redis_url: str, fresh_database_url: str) -> None:
     with running_cluster(redis_url, fresh_database_url) as cluster:
+        await asyncio.to_thread(cluster.wait_settled)
         async with running_proxy(cluster.api_port) as proxy:
             crowd = Crowd()
             (host,) = await signed_in(cluster.api_url, ["Host"], crowd)

@@ -119,6 +119,7 @@ def client_built() -> None:
 @pytest.mark.usefixtures("client_built")
 async def test_two_people_and_a_bot_play_to_the_podium(redis_url: str, fresh_database_url: str) -> None:
     with running_cluster(redis_url, fresh_database_url) as cluster:
+        await asyncio.to_thread(cluster.wait_settled)
         async with running_proxy(cluster.api_port) as proxy, people() as everybody:
             try:
                 async with asyncio.timeout(PLAY_S):

@@ -1,5 +1,7 @@
 """The small size of the load: one full room with its crowd through the whole installation."""
 
+import asyncio
+
 from protocol.client import StartMatch
 from protocol.modes.trivia import TriviaSkip
 from tests.support.cluster import running_cluster
@@ -15,6 +17,7 @@ async def test_a_room_of_100_players_and_200_watchers_loses_nobody_and_no_answer
     redis_url: str, fresh_database_url: str
 ) -> None:
     with running_cluster(redis_url, fresh_database_url) as cluster:
+        await asyncio.to_thread(cluster.wait_settled)
         crowd = Crowd()
         names = [f"Player {n}" for n in range(PLAYERS)] + [f"Watcher {n}" for n in range(WATCHERS)]
         everybody = await signed_in(cluster.api_url, names, crowd)

@@ -15,12 +15,18 @@ import time
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from redis import Redis
 
 from arena.keys import signing_keys
 from arena.settings import Settings
+from gameserver.shards import placement
+from protocol import keys
+from protocol.ids import ShardId
 from tests.support.ports import free_port
 from tests.support.services import REPOSITORY, create_database, short_folder
 
@@ -123,6 +129,18 @@ class Cluster:
         """The public address."""
         return f"http://127.0.0.1:{self.api_port}"
 
+    def wait_settled(self) -> None:
+        """Wait until each node has its share of the shards: nothing is moved, and nobody sent along, from then on.
+
+        The first node that starts takes everything, and gives the next one its share when that has lived for 5 s.
+        """
+        nodes = [name for name in self.processes if name.startswith("node-")]
+        share: dict[str, list[int]] = {name: [] for name in nodes}
+        for number in range(int(self.environment["ARENA_SHARDS"])):
+            share[max(nodes, key=lambda name, n=number: placement.weight(name, ShardId(n)))].append(number)  # type: ignore[misc]  # a default binds the number
+        with Redis.from_url(self.redis_url) as redis:
+            wait_until(lambda: _held(redis, nodes) == share, lambda: f"{_held(redis, nodes)} instead of {share}")
+
     def start_node(self, name: str, **environment: str) -> Process:
         """Start a node and wait until it listens."""
         process = Process(
@@ -199,6 +217,13 @@ def running_cluster(
             yield cluster
         finally:
             cluster.stop()
+
+
+def _held(redis: Redis, nodes: Sequence[str]) -> dict[str, list[int]]:
+    """Return which shards each node's newest card tells."""
+    stored: Any = redis.hvals(keys.NODES)
+    cards = sorted((json.loads(raw) for raw in stored), key=lambda card: card["beat_ms"])
+    return {card["name"]: sorted(card["shards"]) for card in cards if card["name"] in nodes}
 
 
 def new_database(postgres_url: str, name: str) -> str:
