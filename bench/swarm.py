@@ -119,7 +119,7 @@ class Swarm:
 
     def __init__(self, orders: Orders) -> None:
         # Profiles know the swarm's types; the swarm knows only their four methods.
-        from bench.profiles import profile_of  # noqa: PLC0415
+        from bench.profiles import profile_of  # noqa: PLC0415 - profiles are made of this module's people
 
         self.orders = orders
         self.random = random.Random(orders.seed)

@@ -93,7 +93,7 @@ class Books:
                     row["id"],
                 )
                 self._compare(self._waiting.pop(row["id"]), row, sessions, answers)
-        except BaseException:
+        except BaseException:  # a cancellation, too; it is raised again
             await self.close()  # it may be in the middle of an answer
             raise
 

@@ -157,7 +157,7 @@ class Commits:
             async with asyncio.TaskGroup() as tasks:
                 for number in range(len(endpoints)):
                     tasks.create_task(open_one(number), name="open-lane")
-        except BaseException:
+        except BaseException:  # a cancellation, too: no socket may stay open; raised again
             _drop(lanes)
             raise
         for number, lane in enumerate(lanes):

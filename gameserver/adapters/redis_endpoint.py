@@ -87,7 +87,7 @@ class Endpoint(Struct, frozen=True):
             answers = await _read_answers(loop, link, len(commands))
             if self.must_be_master:
                 _check_role(answers[-1])
-        except BaseException:
+        except BaseException:  # a cancellation, too: no socket may stay open; raised again
             link.close()
             raise
         return link

@@ -68,7 +68,7 @@ async def open_lane(endpoint: Endpoint, hears: Hears, *, replicas: int, deadline
         for number in range(2):
             answered = partial(pair.answered, number)
             pair.links.append(await _open_link(endpoint, answered, pair.link_broken, deadline_s, _read))
-    except BaseException:
+    except BaseException:  # a cancellation, too: no socket may stay open; raised again
         pair.drop()
         raise
     return pair
@@ -85,7 +85,7 @@ async def _open_link(
     link = CommitLink(connected, answered=answered, read=read, broken=broken, deadline_s=deadline_s)
     try:
         await asyncio.get_running_loop().create_connection(lambda: link, sock=connected)
-    except BaseException:
+    except BaseException:  # a cancellation, too: no socket may stay open; raised again
         connected.close()
         raise
     if not link.alive:

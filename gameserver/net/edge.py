@@ -114,8 +114,8 @@ class Edge:
     def take_arrivals(self) -> None:
         """Look at everything that was read, in that order.
 
-        Reading all that is ready before looking at any of it keeps the code of each warm: what a message costs falls
-        by a third under load.
+        Reading all that is ready before looking at any of it keeps the code of each warm: 7 % less user time of a
+        loaded node (DECISIONS 35).
         """
         while self.arrivals:
             arrivals, self.arrivals = self.arrivals, []

@@ -5,7 +5,7 @@ The transport's high-water mark is 0, so ``pause_writing`` means "the kernel did
 that goes is progress.
 
 While nothing waits, frames of rooms are given to the kernel without the transport between: it is the greatest part of a
-fan-out, and the transport's bookkeeping costs a quarter of the ``send`` itself (DECISIONS 25). What the kernel does not
+fan-out, and the transport's bookkeeping costs a third of the ``send`` itself (DECISIONS 25). What the kernel does not
 take, and every error, is the transport's.
 """
 

@@ -66,7 +66,7 @@ class Chronicle:
             batch = [self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]
             try:
                 await self._write_batch(batch)
-            except BaseException:
+            except BaseException:  # a cancellation, too: what was not written is kept; raised again
                 room = (self._rows.maxlen or 0) - len(self._rows)
                 self._rows.extendleft(reversed(batch[-room:] if room else []))
                 DROPPED.inc(max(0, len(batch) - room))

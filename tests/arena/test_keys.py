@@ -17,8 +17,8 @@ def at(data: Path, **more: str) -> Settings:
 
 
 def pem_of(pair: object) -> tuple[str, str]:
-    private = pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # type: ignore[attr-defined]
-    public = pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+    private = pair.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # type: ignore[attr-defined]  # a private key
+    public = pair.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]  # as above
     return private.decode(), public.decode()
 
 

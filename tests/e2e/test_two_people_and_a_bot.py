@@ -124,7 +124,7 @@ async def test_two_people_and_a_bot_play_to_the_podium(redis_url: str, fresh_dat
             try:
                 async with asyncio.timeout(PLAY_S):
                     code = await _play(cluster, proxy, everybody)
-            except BaseException:
+            except BaseException:  # a time-out, too, shows what was seen; raised again
                 _show(cluster, everybody)
                 raise
             recorded = await the_match_of(fresh_database_url, code)

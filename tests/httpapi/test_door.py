@@ -525,7 +525,7 @@ async def test_a_flood_from_a_client_waits_outside() -> None:
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a stream's transport reads
         await reading.wait()
-        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        writer.transport.resume_reading()  # type: ignore[attr-defined]  # a stream reads
         await _hold(reader, writer)
 
     server = await asyncio.start_server(stubborn, "127.0.0.1", 0, limit=1024)

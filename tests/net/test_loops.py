@@ -24,7 +24,7 @@ async def story() -> str:
             await asyncio.sleep(0)
             if slow_member.gone_count:
                 break
-        slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        slow.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
         assert await slow.close_code() == CloseCode.SLOW_READER
         client.writer.write(close_frame())
         await client.ended()

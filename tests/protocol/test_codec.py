@@ -171,7 +171,7 @@ def test_bad_server_messages(payload: bytes, wire: WireFormat, code: ProtocolErr
 
 def test_the_largest_room_fits_into_a_message() -> None:
     """500 seats with the longest names, in the middle of a match."""
-    seat = {**examples.LOBBY_VIEW["seats"]["1"], "name": "字" * 24, "avatar": "x" * 24}  # type: ignore[index]
+    seat = {**examples.LOBBY_VIEW["seats"]["1"], "name": "字" * 24, "avatar": "x" * 24}  # type: ignore[index]  # a map of maps
     score = {"score": 99_999, "rank": 500, "moved": -499, "gained": 1500, "streak": 50}
     numbers = [str(1000 + seat) for seat in range(limits.SEATS_MAX)]
     view = {
@@ -232,5 +232,5 @@ def test_what_cannot_be_sent_is_our_bug() -> None:
 def test_a_nested_struct_is_sent_as_a_map() -> None:
     message = Welcome("", "", "", 1, 0, 0, {"x": Hello(nonce=bytes(16))})
     for wire in FORMATS:
-        view = decode_server(encode_server(message, wire), wire).view  # type: ignore[attr-defined]
+        view = decode_server(encode_server(message, wire), wire).view  # type: ignore[attr-defined]  # each of the two has one
         assert view["x"]["t"] == tag_of(Hello)

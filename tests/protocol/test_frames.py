@@ -17,7 +17,7 @@ def read(data: bytes) -> tuple[Opcode, bytes]:
     peer.receive_data(data)
     (event,) = peer.events_received()
     assert peer.parser_exc is None
-    return event.opcode, bytes(event.data)  # type: ignore[union-attr]
+    return event.opcode, bytes(event.data)  # type: ignore[union-attr]  # a frame
 
 
 @given(st.binary(max_size=300))

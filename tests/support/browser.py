@@ -151,7 +151,7 @@ async def people() -> AsyncIterator[People]:
         found = People(browser)
         try:
             yield found
-        except BaseException:
+        except BaseException:  # an interrupted test leaves its pictures, too; raised again
             for person in found.all:
                 await person.picture(FAILED)
             raise

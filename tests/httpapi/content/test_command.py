@@ -162,7 +162,7 @@ def test_no_database_is_one_clear_line(
 def test_a_database_without_tables_says_what_to_do(
     postgres: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", postgres.url.rpartition("/")[0] + "/postgres")  # type: ignore[attr-defined]
+    monkeypatch.setenv("DATABASE_URL", postgres.url.rpartition("/")[0] + "/postgres")  # type: ignore[attr-defined]  # a Postgres
     assert main(["bank"]) == 2
     assert "run `arena migrate`" in capsys.readouterr().err
 

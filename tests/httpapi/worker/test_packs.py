@@ -119,7 +119,7 @@ async def test_the_same_request_gets_the_same_pack_from_any_worker(database: Dat
     assert len({pack_bus(pack) for pack in packs}) == 1
     other = await asking(servers[0], redis)(a_request())
     assert other is not None
-    assert other.items != packs[0].items  # type: ignore[attr-defined]
+    assert other.items != packs[0].items  # type: ignore[attr-defined]  # a pack came
 
 
 @pytest.mark.usefixtures("bank")
