@@ -5,7 +5,8 @@ import type { ClientMessage, ServerMessage } from "../protocol/generated";
 import { roomClock } from "./clock";
 import type { Wish } from "./commands";
 import type { Seats } from "./seats";
-import { newSession, nextWake, step, type Effect, type Input, type Role, type Session } from "./session";
+import { nextWake, step } from "./session";
+import { newSession, type Effect, type Input, type Role, type Session } from "./state";
 
 /** What asking httpapi for a ticket gave. */
 export type TicketAnswer =

@@ -4,7 +4,7 @@ import { createContext, use, useCallback, useEffect, useMemo, useSyncExternalSto
 import type { RoomView } from "../protocol/generated";
 import type { Wish } from "./commands";
 import type { Passing, RoomConnection } from "./connection";
-import type { Session } from "./session";
+import type { Session } from "./state";
 
 export const RoomContext = createContext<RoomConnection | null>(null);
 

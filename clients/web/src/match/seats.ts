@@ -1,6 +1,6 @@
 /** The seats this device holds: number and resume secret, by room. A reload finds its way back with them. */
 import type { Storage } from "../lib/storage";
-import type { Seat } from "./session";
+import type { Seat } from "./state";
 
 const PREFIX = "arena.seat.";
 const ROOMS_KEPT = 12;

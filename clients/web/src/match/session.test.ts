@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 
 import { CloseCode, type ServerMessage } from "../protocol/generated";
-import { newSession, step, type Effect, type Input, type Session } from "./session";
+import { step } from "./session";
+import { newSession, type Effect, type Input, type Session } from "./state";
 
 const VIEW = { code: "BCDF23", phase: "lobby", seats: {}, clock: { offset: 0, stopped: null } };
 

@@ -8,85 +8,14 @@
  *     ▲                     │                     │                   │
  *     └──── waiting ◀───────┴──── closed ─────────┴───────────────────┘      stopped: a person has to act
  */
-import { CloseCode, type ClientMessage, type ServerMessage } from "../protocol/generated";
-import { clockHeard, clockRestarted, NO_CLOCK, type ClockSync } from "./clock";
+import type { ServerMessage } from "../protocol/generated";
+import { clockHeard, clockRestarted } from "./clock";
 import * as commands from "./commands";
-import { ABNORMAL, adviceFor, backoff, NO_STATUS } from "./rules";
-import { changed, changedPrivately, resynced, welcomed, type Held, type Verdict } from "./stream";
+import { ABNORMAL } from "./rules";
+import { hasSocket, type Effect, type Input, type Session, type Step } from "./state";
+import { changed, changedPrivately, resynced, welcomed, type Verdict } from "./stream";
+import { closed, connect, greet, lost, noTicket, reach } from "./way";
 
-export type Role = "player" | "watcher" | "screen";
-
-export interface Seat {
-  readonly seat: number;
-  readonly secret: string;
-}
-
-export type Link =
-  | { readonly is: "idle" }
-  | { readonly is: "ticket" }
-  | { readonly is: "connecting"; readonly until: number }
-  | { readonly is: "greeting"; readonly until: number }
-  | { readonly is: "live" }
-  | { readonly is: "waiting"; readonly until: number; readonly code: number }
-  | { readonly is: "stopped"; readonly code: number; readonly reason: string };
-
-export interface Session {
-  readonly code: string;
-  readonly as: Role;
-  readonly link: Link;
-  /** To come back without a ticket. */
-  readonly seat: Seat | null;
-  readonly held: Held | null;
-  readonly resyncing: boolean;
-  readonly commands: commands.Commands;
-  readonly clock: ClockSync;
-  /** Losses since the last Welcome. */
-  readonly attempt: number;
-  /** When the line was lost; null while it holds. */
-  readonly lostAt: number | null;
-  /** The server said goodbye: what it said, for the close that follows. */
-  readonly bye: { readonly code: number; readonly reason: string; readonly afterMs: number } | null;
-  readonly visible: boolean;
-  /** The oldest clock ask without an answer, and when the next one is due. */
-  readonly asked: number | null;
-  readonly askAt: number;
-  readonly asks: number;
-  /** Frozen commands are tried again at this time though the room already runs. */
-  readonly thawAt: number | null;
-}
-
-export type Input =
-  | { readonly is: "begin" }
-  | { readonly is: "ticket"; readonly ticket: string }
-  | { readonly is: "noTicket"; readonly status: number; readonly code: string; readonly afterMs: number }
-  | { readonly is: "opened" }
-  | { readonly is: "message"; readonly message: ServerMessage }
-  | { readonly is: "garbled" }
-  | { readonly is: "closed"; readonly code: number; readonly reason: string }
-  | { readonly is: "wish"; readonly wish: commands.Wish }
-  | { readonly is: "say"; readonly message: ClientMessage }
-  | { readonly is: "visible"; readonly visible: boolean }
-  | { readonly is: "online" }
-  | { readonly is: "offline" }
-  | { readonly is: "wake" }
-  | { readonly is: "again" }
-  | { readonly is: "end" };
-
-export type Effect =
-  | { readonly do: "ticket" }
-  | { readonly do: "open"; readonly ticket: string | null }
-  | { readonly do: "send"; readonly message: ClientMessage }
-  | { readonly do: "close" }
-  | { readonly do: "keepSeat"; readonly seat: Seat }
-  | { readonly do: "forgetSeat" }
-  | { readonly do: "acked"; readonly wish: commands.Wish }
-  | { readonly do: "refused"; readonly wish: commands.Wish; readonly code: string }
-  | { readonly do: "tell"; readonly message: ServerMessage };
-
-export type Step = readonly [Session, readonly Effect[]];
-
-const CONNECT_MS = 6_000;
-const WELCOME_MS = 6_000;
 const ASK_EVERY_MS = 2_000;
 const ASK_FIRST_MS = 200;
 const ASKS_FIRST = 5;
@@ -95,29 +24,6 @@ const SILENCE_MS = 4_500;
 /** A timer this late says that our own page slept, not that the server was silent. */
 const OVERSLEPT_MS = 1_500;
 const THAW_MS = 300;
-/** Every so many failed attempts a ticket is asked for: httpapi knows whether the room still exists. */
-const ASK_TICKET_EVERY = 4;
-
-export function newSession(code: string, as: Role, seat: Seat | null): Session {
-  return {
-    code,
-    as,
-    seat,
-    link: { is: "idle" },
-    held: null,
-    resyncing: false,
-    commands: commands.NO_COMMANDS,
-    clock: NO_CLOCK,
-    attempt: 0,
-    lostAt: null,
-    bye: null,
-    visible: true,
-    asked: null,
-    askAt: 0,
-    asks: 0,
-    thawAt: null,
-  };
-}
 
 export function step(session: Session, input: Input, now: number, random: number): Step {
   switch (input.is) {
@@ -167,120 +73,6 @@ export function nextWake(session: Session): number | null {
   }
   if (link.is === "live" && session.thawAt !== null) times.push(session.thawAt);
   return times.length === 0 ? null : Math.min(...times);
-}
-
-function hasSocket(link: Link): boolean {
-  return link.is === "connecting" || link.is === "greeting" || link.is === "live";
-}
-
-// ---- getting there
-
-/** By the seat's secret when there is one, else (and now and then) by a ticket. */
-function reach(session: Session, now: number): Step {
-  const doubtful = session.attempt > 0 && session.attempt % ASK_TICKET_EVERY === 0;
-  if (session.seat && !doubtful) return connect(session, null, now);
-  return [{ ...session, link: { is: "ticket" } }, [{ do: "ticket" }]];
-}
-
-function connect(session: Session, ticket: string | null, now: number): Step {
-  return [
-    { ...session, link: { is: "connecting", until: now + CONNECT_MS }, bye: null },
-    [{ do: "open", ticket }],
-  ];
-}
-
-function noTicket(
-  session: Session,
-  input: { status: number; code: string; afterMs: number },
-  now: number,
-  random: number,
-): Step {
-  const { status, code } = input;
-  if (status === 404) return stop(session, CloseCode.ROOM_NOT_FOUND, code);
-  // Without a session in this browser a seat's secret still opens the room.
-  if (status === 401 && session.seat) return later(session, ABNORMAL, 0, now, random);
-  if (status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429) {
-    return stop(session, CloseCode.REFUSED, code || String(status));
-  }
-  return later(session, status === 429 ? CloseCode.RATE_LIMITED : ABNORMAL, input.afterMs, now, random);
-}
-
-function greet(session: Session, now: number): Step {
-  const { seat, held } = session;
-  const message: ClientMessage = {
-    t: "hello",
-    client: "arena-web",
-    ...(seat ? { seat: seat.seat, secret: seat.secret } : {}),
-    ...(seat && held ? { at: { epoch: held.epoch, n: held.n, clock: held.clock } } : {}),
-  };
-  return [{ ...session, link: { is: "greeting", until: now + WELCOME_MS } }, [{ do: "send", message }]];
-}
-
-// ---- losing it
-
-function closed(
-  session: Session,
-  input: { code: number; reason: string },
-  now: number,
-  random: number,
-): Step {
-  if (!hasSocket(session.link)) return [session, []];
-  const told = input.code === ABNORMAL || input.code === NO_STATUS ? session.bye : null;
-  return lost(session, told?.code ?? input.code, told?.reason ?? input.reason, now, random, false);
-}
-
-function lost(
-  session: Session,
-  code: number,
-  reason: string,
-  now: number,
-  random: number,
-  close: boolean,
-): Step {
-  const effects: Effect[] = close ? [{ do: "close" }] : [];
-  const quiet: Session = {
-    ...session,
-    commands: commands.unsent(session.commands),
-    resyncing: false,
-    asked: null,
-    lostAt: session.lostAt ?? now,
-  };
-  const advice = adviceFor(code);
-  if (advice === "stop") {
-    const [stopped, more] = stop(quiet, code, reason);
-    return [stopped, [...effects, ...more]];
-  }
-  const forget = advice === "ticket" && quiet.seat !== null;
-  if (forget) effects.push({ do: "forgetSeat" });
-  const [waiting, more] = later(
-    forget ? { ...quiet, seat: null } : quiet,
-    code,
-    session.bye?.afterMs ?? 0,
-    now,
-    random,
-  );
-  return [waiting, [...effects, ...more]];
-}
-
-function later(session: Session, code: number, afterMs: number, now: number, random: number): Step {
-  const until = now + Math.max(afterMs, backoff(session.attempt, random, code));
-  return [{ ...session, link: { is: "waiting", until, code }, attempt: session.attempt + 1, bye: null }, []];
-}
-
-function stop(session: Session, code: number, reason: string): Step {
-  // REPLACED keeps the seat: it may be taken back. A seat that is gone for good is forgotten.
-  const gone =
-    code === CloseCode.NORMAL ||
-    code === CloseCode.KICKED ||
-    code === CloseCode.ROOM_CLOSED ||
-    code === CloseCode.ROOM_NOT_FOUND;
-  const stopped: Session = {
-    ...session,
-    link: { is: "stopped", code, reason },
-    seat: gone ? null : session.seat,
-    bye: null,
-  };
-  return [stopped, gone ? [{ do: "forgetSeat" }] : []];
 }
 
 // ---- being there

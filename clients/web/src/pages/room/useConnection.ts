@@ -7,7 +7,7 @@ import { newAvatar } from "../../lib/names";
 import { device } from "../../lib/storage";
 import { RoomConnection, type Outside, type TicketAnswer } from "../../match/connection";
 import { Seats } from "../../match/seats";
-import type { Role } from "../../match/session";
+import type { Role } from "../../match/state";
 
 export const seats = new Seats(device);
 
