@@ -346,6 +346,10 @@ class Connection(Protocol):
     format: WireFormat
     line: Line
 
+    @property
+    def read_ms(self) -> float:
+        """When the bytes of the message that is being received were read, by ``Clocks.monotonic_ms``."""
+
     def send(self, frames: bytes) -> None:
         """Queue whole frames (already framed for the wire), in order; never blocks, never raises."""
 

@@ -65,6 +65,7 @@ class Edge:
         "message_interval_s",
         "message_slack_s",
         "plain",
+        "read_at",
         "sockets",
         "tasks",
         "verify_access",
@@ -102,7 +103,8 @@ class Edge:
         self.counters = counters
         self.wheel = Wheel(loop, limits, clock)
         self.sockets: set[Socket] = set()
-        self.arrivals: list[tuple[Socket, bytes]] = []  # read in this turn of the loop, not looked at yet
+        self.arrivals: list[tuple[Socket, bytes, float]] = []  # read at that time, not looked at yet
+        self.read_at = 0.0  # when the bytes that are being looked at were read
         self.links: dict[tuple[str, int], LineMeter] = {}  # by what doors call a public socket
         self.tasks: set[asyncio.Task[None]] = set()  # at most one a socket in ADMIT
         self.draining = False
@@ -119,7 +121,8 @@ class Edge:
         """
         while self.arrivals:
             arrivals, self.arrivals = self.arrivals, []
-            for socket, data in arrivals:
+            for socket, data, at in arrivals:
+                self.read_at = at
                 socket.take(data)
 
     def number(self) -> int:

@@ -52,6 +52,11 @@ class Socket(Handshake):
 
     # ---- what rooms use (ports.Connection) ----------------------------------------------------------
 
+    @property
+    def read_ms(self) -> float:
+        """When the bytes of the message that is being received were read (monotonic ms)."""
+        return self._edge.read_at * 1000.0
+
     def send(self, frames: bytes) -> None:
         """Send whole frames in order. Never blocks, never raises; a reader too slow is closed."""
         if self._clear:
@@ -107,7 +112,7 @@ class Socket(Handshake):
         arrivals = self._edge.arrivals
         if not arrivals:
             self._edge.loop.call_soon(self._edge.take_arrivals)
-        arrivals.append((self, data))
+        arrivals.append((self, data, self._edge.clock()))
 
     def take(self, data: bytes) -> None:
         """Look at bytes that were read."""
@@ -254,7 +259,7 @@ class Socket(Handshake):
         self._nonce = b""
         if self._visit is not None and self._visit.public:
             self._read_tcp()
-        now = self._now()
+        now = self._edge.read_at
         self.meter.pong(now - self._pinged_at, now)
 
     def _read_tcp(self) -> None:

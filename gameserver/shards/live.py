@@ -158,7 +158,8 @@ class LiveRoom:
         assert member.seat is not None
         line = member.connection.line
         item = inputs.CommandInput(seat=member.seat, raw=raw, credit_cap_ms=line.credit_cap_ms, error_ms=line.error_ms)
-        if not self.post(Mail(item, self.shard.stamp(), member=member, command=command)):
+        at = self.shard.clock.stamp(member.connection.read_ms)
+        if not self.post(Mail(item, at, member=member, command=command)):
             member.close(CloseCode.TRY_AGAIN, "room busy", 1000)
 
     def member_gone(self, member: RoomMember, before: MemberState) -> None:

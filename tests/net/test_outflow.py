@@ -282,6 +282,20 @@ async def test_a_write_that_the_kernel_refuses_ends_the_connection_once() -> Non
         await running.hub.until(lambda: member.gone_count == 1)
 
 
+def test_what_is_looked_at_late_keeps_the_time_at_which_it_was_read() -> None:
+    bench = ready()
+    read: list[float] = []
+    bench.member.on_message = lambda _message: read.append(bench.socket.read_ms)
+    began = bench.loop.time()
+    Socket.data_received(bench.socket, message(ClockAsk(c=1)))
+    bench.loop.now += 0.02
+    Socket.data_received(bench.socket, message(ClockAsk(c=2)))
+    assert read == []
+    bench.loop.now += 0.03
+    bench.edge.take_arrivals()
+    assert read == pytest.approx([began * 1000, (began + 0.02) * 1000])
+
+
 async def test_what_was_read_before_the_end_is_looked_at_before_it() -> None:
     async with node() as running:
         for number in range(20):

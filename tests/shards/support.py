@@ -75,6 +75,11 @@ class Client:
 
     # Connection
 
+    @property
+    def read_ms(self) -> float:
+        assert self.member is not None
+        return self.member.live.shard.now_ms()
+
     def send(self, frames: bytes) -> None:
         assert self.closed is None, "sent to a closed connection"
         for payload in split(frames):

@@ -166,6 +166,10 @@ class SimConnection:
 
     # ---- Connection -----------------------------------------------------------------------------------
 
+    @property
+    def read_ms(self) -> float:
+        return self.link.node.clocks.monotonic_ms()
+
     def send(self, frames: bytes) -> None:
         if not self._open:
             return
