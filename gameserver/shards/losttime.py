@@ -37,7 +37,7 @@ def notice(live: "LiveRoom", at: ResumePoint) -> None:
     shard = live.shard
     shard.metrics.timelines.inc()
     now_ms = shard.now_ms()
-    if now_ms < live.loss_told_until:
+    if now_ms < live.loss_told_until or shard.frozen():  # frozen: no frame of any kind; the next to come back tells
         return
     live.loss_told_until = now_ms + limits.LOSS_TOLD_MS
     log.error(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from protocol.client import SetReady
+from protocol.client import Hello, ResumePoint, SetReady
 from protocol.server import Notice, Welcome
 from protocol.types import WireFormat
-from tests.shards.support import Client, Node
+from tests.shards.support import CODE, Client, Node
 
 
 async def started(tmp_path: Path) -> tuple[Node, Client, Client]:
@@ -56,6 +56,24 @@ async def test_a_lost_timeline_is_said_to_everybody_in_the_room(tmp_path: Path, 
     assert notices(late) == ["timeline_lost"]
     assert notices(here) == ["timeline_lost"], "once is enough"
     assert counted(second) == already + 2
+
+
+async def test_a_frozen_owner_tells_nobody_of_a_lost_timeline(tmp_path: Path) -> None:
+    node, ann, ben = await started(tmp_path)
+    await node.tick(5)
+    before = node.world.snapshot()
+    ann.command(SetReady, ready=True)
+    await node.tick(5)
+    node.world.fall_back(before)
+    second = await next_owner(node, tmp_path)
+    here = await second.resume(ben, fresh=True)
+    here.got.clear()
+    second.clocks.now += 1_500  # more than half a lease without a confirmation
+    client = Client()
+    at = ResumePoint(epoch=ann.epoch, n=ann.n, clock=ann.clock)
+    client.member = second.hub.open(client, CODE, Hello(seat=ann.seat, secret=ann.secret, at=at), None)
+    assert client.member is not None
+    assert here.got == []
 
 
 async def test_an_owner_that_has_everything_raises_no_alarm(tmp_path: Path) -> None:
